@@ -1,0 +1,1 @@
+"""One file per broker that can be started or used."""
