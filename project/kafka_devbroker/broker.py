@@ -49,7 +49,7 @@ class Broker(Protocol):
         """Let what `pause` froze go on."""
 
     def stop(self) -> None:
-        """End it in order and remove its data. Safe to call twice."""
+        """End it and remove its data. Safe to call twice."""
 
 
 class ProcessBroker:
@@ -89,8 +89,8 @@ class ProcessBroker:
 
     def restart(self, node: int | None = None) -> None:
         chosen = self._chosen(node)
+        self._end([each for each in chosen if self._is_running(each)])
         for each in chosen:
-            self._end(each)
             self._processes[each] = self._start_node(each)
         self._wait_until_ready(chosen)
 
@@ -103,8 +103,9 @@ class ProcessBroker:
             self._processes[each].resume()
 
     def stop(self) -> None:
-        for each in list(self._processes):
-            self._end(each)
+        # Killed, because its data goes too; nodes that say goodbye one by one wait for a quorum they have lost.
+        for process in self._processes.values():
+            process.kill()
         self._processes.clear()
         self._clean_up()
 
@@ -118,11 +119,13 @@ class ProcessBroker:
     def _is_running(self, node: int) -> bool:
         return node in self._processes and self._processes[node].running
 
-    def _end(self, node: int) -> None:
-        if self._is_running(node):
+    def _end(self, running: list[int]) -> None:
+        for node in running:
             # A frozen process would not see the request to end.
             self._processes[node].resume()
-            self._processes[node].terminate(_STOP_TIMEOUT)
+            self._processes[node].ask_to_end()
+        for node in running:
+            self._processes[node].wait_or_kill(_STOP_TIMEOUT)
 
     def _wait_until_ready(self, chosen: list[int]) -> None:
         deadline = time.monotonic() + self._start_timeout

@@ -58,9 +58,12 @@ class GuardedProcess:
         self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
         self._reap(timeout=10)
 
-    def terminate(self, timeout: float) -> None:
-        """Ask it to end and kill it after `timeout` seconds. Returns when it is gone."""
-        self._signal(signal.SIGTERM)
+    def ask_to_end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send signal `number` and return at once; quiet if it is gone."""
+        self._signal(number)
+
+    def wait_or_kill(self, timeout: float) -> None:
+        """Wait `timeout` seconds for it to end, then kill it. Returns when it is gone."""
         try:
             self._reap(timeout=timeout)
         except subprocess.TimeoutExpired:

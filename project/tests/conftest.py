@@ -1,0 +1,191 @@
+"""Fixtures of all tests: a broker, topics and a database of one's own, a clean environment, and loud omissions.
+
+A test that takes `broker` gets the default one (external if KAFKA_BOOTSTRAP_SERVERS is given, else Tansu). Marked
+`apache` it runs on Apache Kafka alone, marked `each_broker` on Tansu and on Apache Kafka. What this machine lacks is
+skipped and named at the end of the run; with CI=true it is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kafka_devbroker import BackendName, available_backends
+from tests.support.brokers import TestBroker, broker_for_tests, default_backend, in_ci
+from tests.support.error_log import logged_errors
+from tests.support.postgres import fresh_database, running_postgres, why_no_postgres
+from tests.support.sharing import shared_service
+from tests.support.status import status_lines
+from tests.support.topics import create_workflow_topics, unique_name
+from workflow_events.settings import TopicNames
+
+_EXTERNAL = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+_POSTGRES_DSN = os.environ.get("POSTGRES_DSN")
+_OURS = ("KAFKA_", "WORKFLOW_", "LANGGRAPH_", "AIRFLOW_")
+_OURS_BY_NAME = ("ENVIRONMENT", "EVENT_SCHEMA_VERSION")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tell `broker` which brokers a test wants."""
+    if "broker" not in metafunc.fixturenames:
+        return
+    definition = metafunc.definition
+    if definition.get_closest_marker("each_broker"):
+        wanted: list[BackendName] = ["tansu", "apache"]
+    elif definition.get_closest_marker("apache"):
+        wanted = ["apache"]
+    else:
+        wanted = [default_backend()]
+    params = [
+        pytest.param(name, marks=[pytest.mark.apache] if name == "apache" else [], id=name) for name in wanted
+    ]
+    metafunc.parametrize("broker", params, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever takes a service carries its marker, so that `-m "not broker and not postgres"` means what it says."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if "broker" in names or item.get_closest_marker("apache"):
+            item.add_marker("broker")
+        if "postgres_server" in names:
+            item.add_marker("postgres")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out (in CI: fail) what this machine cannot run, before any fixture tries."""
+    missing: list[str | None] = []
+    if item.get_closest_marker("apache"):
+        missing.append(available_backends()["apache"])
+    if item.get_closest_marker("postgres"):
+        missing.append(why_no_postgres())
+    for reason in filter(None, missing):
+        if in_ci():
+            pytest.fail(f"CI must have it: {reason}", pytrace=False)
+        pytest.skip(reason)
+
+
+def pytest_report_header() -> list[str]:
+    """What the tests run on, and loudly what they leave out."""
+    missing = available_backends()
+    used = [name for name in missing if missing[name] is None]
+    lines = [f"brokers: {', '.join(used) or 'NONE'} (default: {default_backend()})"]
+    left_out = [f"{name}: {missing[name]}" for name in ("tansu", "apache") if missing[name] is not None]
+    if (no_postgres := why_no_postgres()) is not None:
+        left_out.append(f"postgres: {no_postgres}")
+    else:
+        lines.append("postgres: " + ("POSTGRES_DSN" if _POSTGRES_DSN else "a server of the tests' own"))
+    return lines + [f"LEFT OUT {each}" for each in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeat at the end, where people look, what was left out and how many tests that were."""
+    skipped = len(terminalreporter.getreports("skipped"))
+    lines = [line for line in pytest_report_header() if line.startswith("LEFT OUT")]
+    if lines:
+        terminalreporter.section("LEFT OUT ON THIS MACHINE", sep="!", red=True, bold=True)
+        terminalreporter.write_line(f"{skipped} tests skipped")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run see."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+@pytest.fixture(scope="session")
+def broker(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[TestBroker]:
+    """A running Kafka-compatible broker that other tests use too. See the module's text for which one."""
+    with broker_for_tests(request.param, shared_folder, _EXTERNAL) as running:
+        yield running
+
+
+@pytest.fixture
+def make_topics(broker: TestBroker) -> Callable[..., TopicNames]:
+    """`make_topics(partitions=3, config={...})` -> fresh TopicNames, as often as a test likes."""
+
+    def make(*, partitions: int = 3, config: dict[str, str] | None = None) -> TopicNames:
+        return create_workflow_topics(broker.bootstrap_servers, partitions=partitions, config=config)
+
+    return make
+
+
+@pytest.fixture
+def topics(request: pytest.FixtureRequest, make_topics: Callable[..., TopicNames]) -> TopicNames:
+    """Fresh topics for events, results and dead letters: 3 partitions, records up to 8 MiB.
+
+    `@pytest.mark.topics(partitions=1)` changes what `make_topics` is called with.
+    """
+    marker = request.node.get_closest_marker("topics")
+    return make_topics(**(marker.kwargs if marker else {}))
+
+
+@pytest.fixture
+def group_id() -> str:
+    """A consumer group nobody else has."""
+    return unique_name("group")
+
+
+@pytest.fixture
+def kafka_environment(
+    broker: TestBroker, topics: TopicNames, group_id: str, monkeypatch: pytest.MonkeyPatch
+) -> TopicNames:
+    """The environment as an operator sets it: broker, the test's topics, its group and short sessions."""
+    for name, value in {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+        "KAFKA_WORKFLOW_EVENTS_TOPIC": topics.events,
+        "KAFKA_WORKFLOW_RESULTS_TOPIC": topics.results,
+        "KAFKA_DLQ_TOPIC": topics.dead_letters,
+        "KAFKA_CONSUMER_GROUP_ID": group_id,
+        "KAFKA_SESSION_TIMEOUT_MS": str(broker.session_timeout_ms),
+        "KAFKA_HEARTBEAT_INTERVAL_MS": str(broker.heartbeat_interval_ms),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return topics
+
+
+@pytest.fixture(scope="session")
+def postgres_server(shared_folder: Path) -> Iterator[str]:
+    """The DSN of a server all workers share. Take `postgres_dsn` for a database."""
+    if _POSTGRES_DSN:
+        yield _POSTGRES_DSN
+        return
+    with shared_service(shared_folder, "postgres", running_postgres) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def postgres_dsn(postgres_server: str) -> Iterator[str]:
+    """The DSN of an empty database of the test's own."""
+    with fresh_database(postgres_server) as dsn:
+        yield dsn
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine or of another test reaches a test, and its state goes to its own folder."""
+    for name in [name for name in os.environ if name.startswith(_OURS) or name in _OURS_BY_NAME]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))
+
+
+@pytest.fixture(autouse=True)
+def _status_lines() -> Iterator[None]:
+    """The guide's `[HH:MM:SS] TYPE: message` lines on stderr, seen with `-s` or when a test fails."""
+    with status_lines():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_errors_in_the_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """An ERROR that was only logged fails the test, unless it is marked `expect_errors`."""
+    with logged_errors() as errors:
+        yield
+    if errors and not request.node.get_closest_marker("expect_errors"):
+        pytest.fail("errors were logged:\n" + "\n".join(errors), pytrace=False)

@@ -1,0 +1,46 @@
+"""Topics of a test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import uuid4
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from workflow_events.settings import TopicNames
+
+EIGHT_MIB = 8 * 1024 * 1024
+_TIMEOUT = 20.0  # seconds
+
+
+def unique_name(prefix: str) -> str:
+    """A name nobody else uses: topics, groups and databases of two tests never meet."""
+    return f"{prefix}-{uuid4().hex[:12]}"
+
+
+def create_topics(
+    bootstrap_servers: str, names: Iterable[str], *, partitions: int = 1, config: dict[str, str] | None = None
+) -> None:
+    """Create topics and return when the broker has them. Records may have 8 MiB unless `config` says otherwise."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    settings = {"max.message.bytes": str(EIGHT_MIB)} | (config or {})
+    new = [NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings) for name in names]
+    for created in admin.create_topics(new, operation_timeout=_TIMEOUT, request_timeout=_TIMEOUT).values():
+        created.result(_TIMEOUT)
+
+
+def create_workflow_topics(
+    bootstrap_servers: str, *, partitions: int = 1, config: dict[str, str] | None = None
+) -> TopicNames:
+    """Fresh topics for events, results and dead letters."""
+    suffix = unique_name("t")
+    topics = TopicNames(
+        events=f"events-{suffix}", results=f"results-{suffix}", dead_letters=f"dead-letters-{suffix}"
+    )
+    create_topics(
+        bootstrap_servers,
+        [topics.events, topics.results, topics.dead_letters],
+        partitions=partitions,
+        config=config,
+    )
+    return topics

@@ -1,0 +1,45 @@
+"""Wait for a condition instead of for a time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_INTERVAL = 0.02  # seconds between two looks
+
+
+async def wait_until(
+    predicate: Callable[[], T | Awaitable[T]], timeout: float = 10.0, description: str = "the condition"
+) -> T:
+    """The first truthy value of `predicate` (plain or async), looked at every 20 ms.
+
+    `timeout` is in seconds; AssertionError naming `description` when it has passed.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = predicate()
+        value = await answer if inspect.isawaitable(answer) else answer
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout:g} s in vain for {description}; last value: {value!r}")
+        await asyncio.sleep(_INTERVAL)
+
+
+def wait_until_sync(
+    predicate: Callable[[], T], timeout: float = 10.0, description: str = "the condition"
+) -> T:
+    """`wait_until` for tests without an event loop."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout:g} s in vain for {description}; last value: {value!r}")
+        time.sleep(_INTERVAL)
