@@ -5,7 +5,8 @@ WorkflowError
 ├── InvalidRecord (ValueError)           bytes or fields that no retry will mend
 │   ├── InvalidEvent                     a record of the events topic
 │   │   └── UnsupportedVersion           written by a newer major version
-│   └── UnknownGraph                     an event names a graph that is not configured
+│   ├── UnknownGraph                     an event names a graph that is not configured
+│   └── StateCorrupt                     a stored checkpoint that cannot be read, or must not be
 ├── NotJson (ValueError)                 a value that cannot be written as JSON; names the path
 ├── RecordTooLarge (ValueError)          a record above the topic's limit; names both sizes
 ├── PublishFailed (RuntimeError)         the broker did not confirm a record; retrying is safe
@@ -47,6 +48,13 @@ class UnsupportedVersion(InvalidEvent):
 
 class UnknownGraph(InvalidRecord):
     """The event names a graph that `langgraph.json` does not. The text lists the known ones."""
+
+
+class StateCorrupt(InvalidRecord):
+    """A stored checkpoint is damaged, or holds a type that its graph does not declare. Nothing of it was run.
+
+    For a type of your own, name it in the graph's state schema.
+    """
 
 
 class NotJson(WorkflowError, ValueError):

@@ -71,9 +71,7 @@ class WireModel(BaseModel):
         """The fields as they are written, values untouched (the codec turns them into JSON)."""
         skipped = self.optional_fields
         return {
-            name: value
-            for name, value in self.__dict__.items()
-            if value is not None or name not in skipped
+            name: value for name, value in self.__dict__.items() if value is not None or name not in skipped
         }
 
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, Self
 
 from workflow_events.errors import ConfigurationError
+from workflow_events.schema import WorkflowEventMetadata
 
 DEFAULT_BOOTSTRAP_SERVERS: Final = "localhost:9092"
 DEFAULT_EVENTS_TOPIC: Final = "workflow-events"
@@ -19,6 +20,7 @@ DEFAULT_DEAD_LETTERS_TOPIC: Final = "workflow-events-dlq"
 
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_ENVIRONMENTS: Final = ("dev", "staging", "prod")
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 _NO: Final = frozenset({"0", "false", "no", "off"})
 
@@ -177,3 +179,27 @@ class TopicNames:
             results=resolve(results, "KAFKA_WORKFLOW_RESULTS_TOPIC", DEFAULT_RESULTS_TOPIC),
             dead_letters=resolve(dead_letters, "KAFKA_DLQ_TOPIC", DEFAULT_DEAD_LETTERS_TOPIC),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class EventDefaults:
+    """The metadata of events that are published without any."""
+
+    environment: str = "dev"
+    version: str = "1.0"
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """From `ENVIRONMENT` and `EVENT_SCHEMA_VERSION`. Raises `ConfigurationError` for another
+        environment than dev, staging or prod.
+        """
+        environment = environment_text("ENVIRONMENT") or "dev"
+        if environment not in _ENVIRONMENTS:
+            raise ConfigurationError(
+                f"ENVIRONMENT is {environment!r}; expected one of {', '.join(_ENVIRONMENTS)}"
+            )
+        return cls(environment, environment_text("EVENT_SCHEMA_VERSION") or "1.0")
+
+    def metadata(self) -> WorkflowEventMetadata:
+        """As an event carries it."""
+        return WorkflowEventMetadata(environment=self.environment, version=self.version)

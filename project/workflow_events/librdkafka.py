@@ -1,0 +1,79 @@
+"""What every librdkafka client of ours shares: options, quiet logs, and the last thing that went wrong."""
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from workflow_events.settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError
+
+log = logging.getLogger(__name__)
+
+MAX_RECORD_BYTES: Final = 64 * 1024 * 1024
+"""Above what any topic of ours takes: the broker's limit is the one that counts, and it names itself."""
+
+REFUSED: Final = frozenset(
+    {
+        "_AUTHENTICATION",
+        "SASL_AUTHENTICATION_FAILED",
+        "UNSUPPORTED_SASL_MECHANISM",
+        "ILLEGAL_SASL_STATE",
+        "TOPIC_AUTHORIZATION_FAILED",
+        "CLUSTER_AUTHORIZATION_FAILED",
+        "_SSL",
+    }
+)
+"""Errors by name that no waiting mends: the broker is there and does not want us."""
+
+
+class LastError:
+    """Remembers what a client last complained about, so that a timeout can say why."""
+
+    def __init__(self) -> None:
+        self._text: str | None = None
+        self._refused: str | None = None
+
+    def __call__(self, error: "KafkaError") -> None:
+        """librdkafka's `error_cb`."""
+        self._text = error.str()
+        if error.name() in REFUSED:
+            self._refused = error.str()
+        log.debug("client error", extra={"action": "client_error", "kafka_error": error.name()})
+
+    @property
+    def refused(self) -> str | None:
+        """Why the broker refused us, None as long as it has not."""
+        return self._refused
+
+    @property
+    def hint(self) -> str:
+        """The end of an error text: " (last error: ...)", or nothing."""
+        return f" (last error: {self._text})" if self._text else ""
+
+    def clear(self) -> None:
+        """Forget, after something went well."""
+        self._text = self._refused = None
+
+
+class _ClientLog:
+    """librdkafka's own warnings, in our log instead of on stderr. Whether they are errors is for those
+    to say who wait for an outcome, hence never above WARNING.
+    """
+
+    def log(self, level: int, text: str, *args: object) -> None:
+        """As `logging.Logger.log`."""
+        log.log(min(level, logging.WARNING), text, *args, extra={"action": "client_log"})
+
+
+def client_options(settings: KafkaSettings, last_error: LastError) -> dict[str, Any]:
+    """Options for a producer or consumer. Contains the secrets: never log it."""
+    return {
+        "client.id": "langgraph-kafka",
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 2000,
+        **settings.librdkafka(),
+        "error_cb": last_error,
+        "logger": _ClientLog(),
+        "log_level": 4,
+    }
