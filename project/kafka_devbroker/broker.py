@@ -17,9 +17,10 @@ _STOP_TIMEOUT = 10.0  # seconds a broker gets to end by itself
 
 
 class Broker(Protocol):
-    """A running Kafka-compatible broker. Methods with `node` act on all nodes when it is None; the first is 0.
+    """A running Kafka-compatible broker.
 
-    All methods block until the effect is there. They raise BrokerError where the backend cannot do it.
+    Methods with `node` act on all nodes when it is None; the first is 0. They block until the effect is there
+    and raise BrokerError where the backend cannot do it.
     """
 
     @property
@@ -27,7 +28,7 @@ class Broker(Protocol):
 
     @property
     def bootstrap_servers(self) -> str:
-        """Addresses of all nodes, comma-separated; the same for the broker's whole life, also after a restart."""
+        """Addresses of all nodes, comma-separated. A restart does not change them."""
 
     @property
     def nodes(self) -> int: ...
@@ -40,7 +41,7 @@ class Broker(Protocol):
         """End it as a crash would: SIGKILL, no goodbye."""
 
     def restart(self, node: int | None = None) -> None:
-        """Start what is down on its old port and data; what runs is stopped in order first. Returns when it answers."""
+        """Start what is down on its old port and data; what runs is stopped in order first."""
 
     def pause(self, node: int | None = None) -> None:
         """Freeze it: its connections stay open and nothing answers."""
@@ -76,7 +77,7 @@ class ProcessBroker:
         self._processes: dict[int, GuardedProcess] = {}
 
     def start(self) -> None:
-        """Start all nodes and wait until they know each other; what was started is stopped if one does not come up."""
+        """Start all nodes and wait until they know each other; if one does not come up, stop them all."""
         try:
             self.restart()
         except BaseException:
@@ -103,7 +104,7 @@ class ProcessBroker:
             self._processes[each].resume()
 
     def stop(self) -> None:
-        # Killed, because its data goes too; nodes that say goodbye one by one wait for a quorum they have lost.
+        # Killed, because its data goes too; nodes that say goodbye wait for a quorum that is lost.
         for process in self._processes.values():
             process.kill()
         self._processes.clear()
@@ -144,4 +145,5 @@ class ProcessBroker:
 
     def _report(self, node: int, problem: str) -> str:
         tail = self._processes[node].log_tail()
-        return f"{self.backend} broker, node {node} on port {self._ports[node]}, {problem}. Its log ends:\n{tail}"
+        who = f"{self.backend} broker, node {node} on port {self._ports[node]}"
+        return f"{who}, {problem}. Its log ends:\n{tail}"

@@ -20,12 +20,14 @@ def running_broker(
     properties: Mapping[str, str] | None = None,
     bootstrap_servers: str | None = None,
 ) -> Iterator[Broker]:
-    """A broker that answers, stopped and cleaned up at the end; it does not outlive this process, even if killed.
+    """A broker that answers, stopped and cleaned up at the end; it dies with this process, even if killed.
 
-    `backend`: "auto" takes an external broker if `bootstrap_servers` or KAFKA_BOOTSTRAP_SERVERS names one, else
-    Tansu, else Apache Kafka; more than one node or any `properties` mean Apache Kafka.
-    `port`: of the first node; default a free one. `properties`: lines of server.properties, Apache Kafka alone.
-    Raises BrokerUnavailable when this machine lacks what the backend needs, BrokerNotReady when it does not come up.
+    `backend`: "auto" takes an external broker if `bootstrap_servers` or KAFKA_BOOTSTRAP_SERVERS names one,
+    else Tansu, else Apache Kafka; more than one node or any `properties` mean Apache Kafka.
+    `port`: of the first node; default a free one.
+    `properties`: lines of server.properties, for Apache Kafka alone.
+    Raises BrokerUnavailable when this machine lacks what the backend needs, BrokerNotReady when it does not
+    come up.
     """
     broker = _start(backend, nodes, port, properties, bootstrap_servers)
     try:

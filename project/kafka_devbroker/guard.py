@@ -1,8 +1,9 @@
 """Run one command and end it when whoever asked for it is gone, even by SIGKILL.
 
-Started as a script of its own (`python -I guard.py command...`), it imports nothing but the standard library. Its
-standard input is a pipe held open by the asking process: the end of that pipe is how it learns that the process is
-no more, on every system. It writes the command's process id as its first line and exits with the command's code.
+Started as a script of its own (`python -I guard.py command...`), it imports nothing but the standard library.
+Its standard input is a pipe held open by the asking process: the end of that pipe is how it learns that the
+process is no more, on every system. It writes the command's process id as its first line and exits with the
+command's code.
 """
 
 from __future__ import annotations

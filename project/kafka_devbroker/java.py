@@ -35,7 +35,7 @@ def find_java() -> str:
 
 
 def why_no_jars() -> str | None:
-    """What keeps us from having the jars (asked without fetching them), with the way out; None when nothing does."""
+    """What keeps us from having the jars, with the way out, or None. Fetches nothing."""
     if os.environ.get("KAFKA_HOME") or _cached_jars().is_dir() or shutil.which("mvn"):
         return None
     return "Apache Kafka's jars need Maven, once: install maven, or set KAFKA_HOME to an unpacked Kafka 4"
@@ -79,7 +79,8 @@ def _resolve(jars: Path) -> None:
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=_RESOLVE_TIMEOUT)
         except subprocess.CalledProcessError as failed:
-            raise BrokerUnavailable(f"Maven could not fetch Kafka's jars:\n{failed.stdout[-2000:]}") from failed
+            words = failed.stdout[-2000:]
+            raise BrokerUnavailable(f"Maven could not fetch Kafka's jars:\n{words}") from failed
         except subprocess.TimeoutExpired as slow:
             raise BrokerUnavailable(f"Maven took more than {_RESOLVE_TIMEOUT:g} s; try again") from slow
         try:

@@ -9,8 +9,8 @@ import struct
 
 LOOPBACK = "127.0.0.1"
 
-# Below the range from which systems give ports to outgoing connections: a client that tries again and again to
-# reach a broker that is down could otherwise be given that very port and end up connected to itself.
+# Below the range from which systems give ports to outgoing connections: a client that tries again and again
+# to reach a broker that is down could otherwise be given that very port and end up connected to itself.
 _PORTS = range(15_000, 32_000)
 
 _METADATA_KEY = 3
@@ -30,12 +30,12 @@ _REQUEST = struct.pack(
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different loopback ports that nothing listens on now. Somebody else may still take one first."""
+    """`count` different loopback ports that nothing listens on now; somebody else may still be quicker."""
     chosen: list[int] = []
     with contextlib.ExitStack() as held:
         while len(chosen) < count:
             probe = held.enter_context(socket.socket())
-            # SystemRandom: test runners seed the module's generator, and workers would all draw the same ports.
+            # SystemRandom: test runners seed the module's generator, and all workers would draw the same.
             port = random.SystemRandom().choice(_PORTS)
             with contextlib.suppress(OSError):
                 probe.bind((LOOPBACK, port))
@@ -44,7 +44,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def takes_connections(host: str, port: int, timeout: float = 1.0) -> bool:
-    """Whether something listens at `host:port`, whatever it speaks (a secured broker does not answer strangers)."""
+    """Whether something listens at `host:port`, also a secured broker that answers no stranger."""
     try:
         socket.create_connection((host, port), timeout=timeout).close()
     except OSError:

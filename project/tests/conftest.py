@@ -1,8 +1,8 @@
-"""Fixtures of all tests: a broker, topics and a database of one's own, a clean environment, and loud omissions.
+"""Fixtures of all tests: a broker, topics and a database of one's own, a clean environment, loud omissions.
 
-A test that takes `broker` gets the default one (external if KAFKA_BOOTSTRAP_SERVERS is given, else Tansu). Marked
-`apache` it runs on Apache Kafka alone, marked `each_broker` on Tansu and on Apache Kafka. What this machine lacks is
-skipped and named at the end of the run; with CI=true it is a failure.
+A test that takes `broker` gets the default one (external if KAFKA_BOOTSTRAP_SERVERS is given, else Tansu).
+Marked `apache` it runs on Apache Kafka alone, marked `each_broker` on Tansu and on Apache Kafka. What this
+machine lacks is skipped and named at the end of the run; with CI=true it is a failure.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever takes a service carries its marker, so that `-m "not broker and not postgres"` means what it says."""
+    """Whoever takes a service carries its marker: `-m "not broker and not postgres"` means what it says."""
     for item in items:
         names = getattr(item, "fixturenames", ())
         if "broker" in names or item.get_closest_marker("apache"):

@@ -1,7 +1,7 @@
 """Apache Kafka 4 in KRaft mode on loopback ports: one node, or three and more that replicate.
 
-Every node is broker and controller. Data lies in a temporary folder that outlives `kill` and `restart` and goes
-with `stop`.
+Every node is broker and controller. Data lies in a temporary folder that outlives `kill` and `restart` and
+goes with `stop`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _JVM = (
 
 
 def why_unavailable() -> str | None:
-    """What keeps Apache Kafka from running here, with the way out; None when nothing does. Fetches nothing."""
+    """What keeps Apache Kafka from running here, with the way out, or None. Fetches nothing."""
     try:
         find_java()
     except BrokerUnavailable as problem:
@@ -88,17 +88,20 @@ def _settings_file(folder: Path, node: int) -> Path:
     return folder / f"node-{node}.properties"
 
 
-def _settings(folder: Path, node: int, client_ports: list[int], controller_ports: list[int]) -> dict[str, str]:
+def _settings(
+    folder: Path, node: int, client_ports: list[int], controller_ports: list[int]
+) -> dict[str, str]:
     nodes = len(client_ports)
     replicas = min(nodes, 3)
+    clients = f"PLAINTEXT://{LOOPBACK}:{client_ports[node]}"
     voters = ",".join(f"{index}@{LOOPBACK}:{port}" for index, port in enumerate(controller_ports))
     return {
         "process.roles": "broker,controller",
         "node.id": str(node),
         "controller.quorum.voters": voters,
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{client_ports[node]},CONTROLLER://{LOOPBACK}:{controller_ports[node]}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{client_ports[node]}",
+        "listeners": f"{clients},CONTROLLER://{LOOPBACK}:{controller_ports[node]}",
+        "advertised.listeners": clients,
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": str(folder / f"node-{node}"),
         "default.replication.factor": str(replicas),
@@ -123,8 +126,9 @@ def _settings(folder: Path, node: int, client_ports: list[int], controller_ports
 
 
 def _format(java: str, jars: Path, settings: Path, cluster_id: str) -> None:
-    command = [java, *_JVM, "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format"]
-    command += ["--cluster-id", cluster_id, "--config", str(settings)]
+    command = [java, *_JVM, "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*", "kafka.tools.StorageTool"]
+    # One word, because one id in 64 begins with a dash and would be read as an option.
+    command += ["format", f"--cluster-id={cluster_id}", f"--config={settings}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BrokerNotReady(f"could not format Kafka's storage:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -1,7 +1,8 @@
-"""Tansu, a Kafka-compatible broker in one binary: in memory, ready in well under a second, gone with its process.
+"""Tansu, a Kafka-compatible broker in one binary: in memory, ready in well under a second.
 
 What it cannot do (measured with 0.6): it drops the metadata of offset commits, refuses aiokafka's idempotent
-producer, has no usable read_committed, and answers the first join of a group only after half the session timeout.
+producer, has no usable read_committed, and answers the first join of a group only after half the session
+timeout.
 """
 
 from __future__ import annotations

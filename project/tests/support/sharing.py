@@ -15,7 +15,7 @@ from pathlib import Path
 def shared_service(
     folder: Path, name: str, start: Callable[[], AbstractContextManager[str]]
 ) -> Iterator[str]:
-    """The address of the service `name`, started by `start` unless a worker with the same `folder` did already."""
+    """The address of the service `name`, started by `start` unless a worker with this `folder` did."""
     address_file = folder / f"{name}.address"
     users = folder / f"{name}.users"
     with users.open("a") as use:

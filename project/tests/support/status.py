@@ -1,7 +1,7 @@
 """The guide's status lines: `[HH:MM:SS] TYPE: message` on stderr, flushed at once.
 
-TYPE is TEST (a step of the test), CONSUMER (the consume loop), STOP (the stop sequence) or CAPTURE (an event taken,
-finished or published). The product only logs; this handler turns its records into the lines.
+TYPE is TEST (a step of the test), CONSUMER (the consume loop), STOP (the stop sequence) or CAPTURE (an event
+taken, finished or published). The product only logs; this handler turns its records into the lines.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import uuid4
 
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from workflow_events.settings import TopicNames
 
@@ -19,12 +20,20 @@ def unique_name(prefix: str) -> str:
 
 
 def create_topics(
-    bootstrap_servers: str, names: Iterable[str], *, partitions: int = 1, config: dict[str, str] | None = None
+    bootstrap_servers: str,
+    names: Iterable[str],
+    *,
+    partitions: int = 1,
+    replicas: int = 1,
+    config: dict[str, str] | None = None,
 ) -> None:
-    """Create topics and return when the broker has them. Records may have 8 MiB unless `config` says otherwise."""
+    """Create topics and return when the broker has them. They take 8 MiB unless `config` says otherwise."""
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     settings = {"max.message.bytes": str(EIGHT_MIB)} | (config or {})
-    new = [NewTopic(name, num_partitions=partitions, replication_factor=1, config=settings) for name in names]
+    new = [
+        NewTopic(name, num_partitions=partitions, replication_factor=replicas, config=settings)
+        for name in names
+    ]
     for created in admin.create_topics(new, operation_timeout=_TIMEOUT, request_timeout=_TIMEOUT).values():
         created.result(_TIMEOUT)
 

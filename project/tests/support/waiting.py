@@ -6,16 +6,28 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 _INTERVAL = 0.02  # seconds between two looks
 
 
+@overload
 async def wait_until(
-    predicate: Callable[[], T | Awaitable[T]], timeout: float = 10.0, description: str = "the condition"
-) -> T:
+    predicate: Callable[[], Awaitable[T | None]], timeout: float = ..., description: str = ...
+) -> T: ...
+
+
+@overload
+async def wait_until(
+    predicate: Callable[[], T | None], timeout: float = ..., description: str = ...
+) -> T: ...
+
+
+async def wait_until(
+    predicate: Callable[[], object], timeout: float = 10.0, description: str = "the condition"
+) -> object:
     """The first truthy value of `predicate` (plain or async), looked at every 20 ms.
 
     `timeout` is in seconds; AssertionError naming `description` when it has passed.
@@ -32,7 +44,7 @@ async def wait_until(
 
 
 def wait_until_sync(
-    predicate: Callable[[], T], timeout: float = 10.0, description: str = "the condition"
+    predicate: Callable[[], T | None], timeout: float = 10.0, description: str = "the condition"
 ) -> T:
     """`wait_until` for tests without an event loop."""
     deadline = time.monotonic() + timeout
