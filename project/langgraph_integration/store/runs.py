@@ -1,0 +1,169 @@
+"""The row of a run, and what an ask for it means: the rules of the ledger as pure functions.
+
+The SQL backends state `grant` as one conditional statement; the memory backend and the tests use it as
+written here. `explain` is shared by all: it says why a claim was not granted and what that changes.
+"""
+
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from langgraph_integration.pipeline.ledger import (
+    Ask,
+    Busy,
+    Conflict,
+    Granted,
+    Lease,
+    Position,
+    Settled,
+    StoredVerdict,
+)
+from langgraph_integration.store.positions import knows, remember
+
+RESUMABLE = ("error", "failure")
+"""A verdict of these may be tried again by an ask with a greater attempt; a success stands for ever."""
+
+
+class RunRow(NamedTuple):
+    """One run, in the order of the table's columns. Times are milliseconds of the database's clock."""
+
+    event_id: str
+    epoch: int
+    owner: str | None
+    lease_until: int
+    attempt: int
+    claims: int
+    retry_count: int
+    retry_at: int
+    deadline_ms: int | None
+    payload_hash: str
+    workflow_id: str
+    workflow_run_id: str
+    graph: str | None
+    record_topic: str
+    record_partition: int
+    record_offset: int
+    asks: str
+    status: str | None
+    reason: str | None
+    result: bytes | None
+    dead_letter: bytes | None
+    published: bool
+    has_state: bool
+    created_at: int
+    finished_at: int | None
+
+    @property
+    def first(self) -> Position:
+        return Position(self.record_topic, self.record_partition, self.record_offset)
+
+    @property
+    def lease(self) -> Lease:
+        return Lease(UUID(self.event_id), self.epoch, self.owner or "")
+
+    @property
+    def verdict(self) -> StoredVerdict | None:
+        if self.status is None:
+            return None
+        return StoredVerdict(self.attempt, self.status, self.result, self.dead_letter, self.reason)
+
+
+def new_run(ask: Ask, owner: str, lease_ms: int, now: int) -> RunRow:
+    """The row of a run nobody has asked for before."""
+    return RunRow(
+        event_id=str(ask.event_id),
+        epoch=1,
+        owner=owner,
+        lease_until=now + lease_ms,
+        attempt=ask.attempt,
+        claims=1,
+        retry_count=0,
+        retry_at=0,
+        deadline_ms=ask.deadline_ms,
+        payload_hash=ask.payload_hash,
+        workflow_id=ask.workflow_id,
+        workflow_run_id=ask.workflow_run_id,
+        graph=ask.graph,
+        record_topic=ask.position.topic,
+        record_partition=ask.position.partition,
+        record_offset=ask.position.offset,
+        asks="",
+        status=None,
+        reason=None,
+        result=None,
+        dead_letter=None,
+        published=False,
+        has_state=True,
+        created_at=now,
+        finished_at=None,
+    )
+
+
+def grant(row: RunRow, ask: Ask, owner: str, *, held: bool, lease_ms: int, now: int) -> RunRow | None:
+    """The row after `owner` took the run, or None if it may not have it."""
+    if row.payload_hash != ask.payload_hash:
+        return None
+    if row.status is None:
+        free = row.lease_until <= now or (row.owner == owner and not held)
+    else:
+        free = row.status in RESUMABLE and ask.attempt > row.attempt
+    if not free:
+        return None
+    return absorb(row, ask)._replace(
+        epoch=row.epoch + 1,
+        owner=owner,
+        lease_until=now + lease_ms,
+        claims=1 if ask.attempt > row.attempt else row.claims + 1,
+        status=None,
+        reason=None,
+        result=None,
+        dead_letter=None,
+        published=False,
+        has_state=True,
+        finished_at=None,
+    )
+
+
+def absorb(row: RunRow, ask: Ask) -> RunRow:
+    """The row after it has heard an ask: known records change nothing, a greater attempt starts over."""
+    if not knows(row.first, row.asks, ask.position):
+        row = row._replace(asks=remember(row.asks, ask.position))
+        if ask.attempt >= row.attempt:
+            row = row._replace(deadline_ms=ask.deadline_ms)
+    if ask.attempt > row.attempt:
+        row = row._replace(attempt=ask.attempt, claims=1, retry_count=0, retry_at=0)
+    return row
+
+
+def granted(row: RunRow, now: int) -> Granted:
+    """The answer to a claim that took the run."""
+    return Granted(
+        lease=row.lease,
+        attempt=row.attempt,
+        claims=row.claims,
+        retry_count=row.retry_count,
+        retry_in=timedelta(milliseconds=max(0, row.retry_at - now)),
+        deadline_ms=row.deadline_ms,
+        resumed=row.epoch > 1,
+    )
+
+
+def explain(row: RunRow, ask: Ask, owner: str, now: int) -> tuple[Busy | Settled | Conflict, RunRow]:
+    """Why a claim was not granted, and the row after it (the same row if nothing changes).
+
+    A new ask for a settled run bumps the epoch: the mark of an earlier publication, still under way,
+    must not count for the one that this ask is owed.
+    """
+    if row.payload_hash != ask.payload_hash:
+        return Conflict(row.first), row
+    same_record = knows(row.first, row.asks, ask.position)
+    if row.verdict is None:
+        after = row if same_record else absorb(row, ask)
+        left = timedelta(milliseconds=max(0, row.lease_until - now))
+        return Busy(row.owner or "", left, same_record, after.attempt), after
+    if same_record:
+        return Settled(row.verdict, row.published, repeat=False, lease=row.lease), row
+    after = row._replace(
+        epoch=row.epoch + 1, owner=owner, published=False, asks=remember(row.asks, ask.position)
+    )
+    return Settled(row.verdict, published=False, repeat=True, lease=after.lease), after

@@ -1,0 +1,121 @@
+"""What SQLite and PostgreSQL have in common: columns, and the statements both understand.
+
+Statements use `{p}` for a parameter, `{now}` for the database's clock in milliseconds since 1970 and
+`{greatest}` for the larger of two numbers; `dialect` fills them in.
+"""
+
+from langgraph_integration.store.commands import CheckpointRow, WriteRow
+from langgraph_integration.store.runs import RunRow
+
+SCHEMA_VERSION = 1
+
+RUN_COLUMNS = ", ".join(RunRow._fields)
+CHECKPOINT_COLUMNS = ", ".join(CheckpointRow._fields)
+WRITE_COLUMNS = ", ".join(WriteRow._fields)
+
+_KNOWN = """(excluded.record_topic = runs.record_topic AND excluded.record_partition = runs.record_partition
+    AND excluded.record_offset = runs.record_offset OR {contains})"""
+
+GRANT_RUN = f"""
+INSERT INTO runs (event_id, epoch, owner, lease_until, attempt, claims, retry_count, retry_at, deadline_ms,
+    payload_hash, workflow_id, workflow_run_id, graph, record_topic, record_partition, record_offset, asks,
+    published, has_state, created_at)
+VALUES ({{p}}, 1, {{p}}, {{now}} + {{p}}, {{p}}, 1, 0, 0, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}},
+    '', FALSE, TRUE, {{now}})
+ON CONFLICT (event_id) DO UPDATE SET
+    epoch = runs.epoch + 1,
+    owner = excluded.owner,
+    lease_until = excluded.lease_until,
+    claims = CASE WHEN excluded.attempt > runs.attempt THEN 1 ELSE runs.claims + 1 END,
+    retry_count = CASE WHEN excluded.attempt > runs.attempt THEN 0 ELSE runs.retry_count END,
+    retry_at = CASE WHEN excluded.attempt > runs.attempt THEN 0 ELSE runs.retry_at END,
+    deadline_ms = CASE WHEN excluded.attempt < runs.attempt OR {_KNOWN}
+        THEN runs.deadline_ms ELSE excluded.deadline_ms END,
+    attempt = {{greatest}}(runs.attempt, excluded.attempt),
+    asks = CASE WHEN {_KNOWN} THEN runs.asks ELSE {{remembered}} END,
+    status = NULL, reason = NULL, result = NULL, dead_letter = NULL, published = FALSE,
+    has_state = TRUE, finished_at = NULL
+WHERE runs.payload_hash = excluded.payload_hash AND (
+    runs.status IS NULL AND (runs.lease_until <= {{now}} OR runs.owner = excluded.owner AND NOT {{p}})
+    OR runs.status IN ('error', 'failure') AND excluded.attempt > runs.attempt)
+RETURNING {RUN_COLUMNS}, {{now}}
+"""
+
+LOAD_RUN = f"SELECT {RUN_COLUMNS}, {{now}} FROM runs WHERE event_id = {{p}}"
+
+SAVE_RUN = """
+UPDATE runs SET epoch = {p}, owner = {p}, attempt = {p}, claims = {p}, retry_count = {p}, retry_at = {p},
+    deadline_ms = {p}, published = {p}, asks = {p}
+WHERE event_id = {p}
+"""
+
+FINISH_RUN = """
+UPDATE runs SET attempt = {p}, status = {p}, reason = {p}, result = {p}, dead_letter = {p},
+    published = FALSE, finished_at = {now}
+WHERE event_id = {p} AND epoch = {p} AND status IS NULL AND attempt <= {p}
+"""
+
+SCHEDULE_RETRY = """
+UPDATE runs SET retry_count = {p}, retry_at = {now} + {p} WHERE event_id = {p} AND epoch = {p}
+"""
+
+MARK_PUBLISHED = """
+UPDATE runs SET published = TRUE
+WHERE event_id = {p} AND epoch = {p} AND attempt = {p} AND status IS NOT NULL
+"""
+
+RELEASE_RUN = """
+UPDATE runs SET epoch = epoch + 1, owner = NULL, lease_until = 0, claims = claims - 1
+WHERE event_id = {p} AND epoch = {p} AND status IS NULL
+"""
+
+PUT_CHECKPOINT = f"""
+INSERT INTO checkpoints ({CHECKPOINT_COLUMNS}) VALUES ({{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}})
+ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id) DO UPDATE SET parent_id = excluded.parent_id,
+    run_id = excluded.run_id, epoch = excluded.epoch, kind = excluded.kind, state = excluded.state
+"""
+
+PUT_WRITE = f"""
+INSERT INTO checkpoint_writes ({WRITE_COLUMNS})
+VALUES ({{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}})
+ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO UPDATE SET
+    task_path = excluded.task_path, channel = excluded.channel, epoch = excluded.epoch,
+    kind = excluded.kind, value = excluded.value
+WHERE excluded.idx < 0
+"""
+
+LOAD_NAMED = f"""
+SELECT {CHECKPOINT_COLUMNS} FROM checkpoints
+WHERE thread_id = {{p}} AND checkpoint_ns = {{p}} AND checkpoint_id = {{p}}
+"""
+
+LOAD_NEWEST = f"""
+SELECT {CHECKPOINT_COLUMNS} FROM checkpoints WHERE thread_id = {{p}} AND checkpoint_ns = {{p}}
+ORDER BY checkpoint_id DESC LIMIT 1
+"""
+
+LOAD_WRITES = f"""
+SELECT {WRITE_COLUMNS} FROM checkpoint_writes
+WHERE thread_id = {{p}} AND checkpoint_ns = {{p}} AND checkpoint_id = {{p}}
+ORDER BY task_path, task_id, idx
+"""
+
+COPY_CHECKPOINTS = """
+INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_id, run_id, epoch, kind, state)
+SELECT {p}, checkpoint_ns, checkpoint_id, parent_id, run_id, NULL, kind, state
+FROM checkpoints WHERE thread_id = {p}
+"""
+
+COPY_WRITES = """
+INSERT INTO checkpoint_writes
+    (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, epoch, kind, value)
+SELECT {p}, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, NULL, kind, value
+FROM checkpoint_writes WHERE thread_id = {p}
+"""
+
+DELETE_CHECKPOINT = """
+DELETE FROM {{table}} WHERE thread_id = {p} AND checkpoint_ns = {p} AND checkpoint_id = {p}
+"""
+
+OLD_RUN = "finished_at <= {now} - {p} AND published"
+STALE_RUN = "finished_at <= {now} - {p} AND has_state"

@@ -1,0 +1,154 @@
+"""A connection to the SQLite file that heals: a fault closes it, the next batch opens it again."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from langgraph_integration.store.group_commit import Pending, fail_all
+from langgraph_integration.store.sqlite_schema import create_schema, read_store_id
+from langgraph_integration.store.sqlite_session import SqliteSession
+from workflow_events.errors import ConfigurationError, LeaseLost, StoreUnavailable
+
+_OWN_FAULTS = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.NotSupportedError,
+    sqlite3.ProgrammingError,
+)
+"""Errors of one command (a value too big, an integer out of range): the others of its batch go on."""
+
+
+class SqliteConnection:
+    """Executes batches for a lane; everything happens in that lane's thread.
+
+    The writer's first open makes the file and its tables; later ones never do: a file that vanished under
+    us, or another in its place, is a fault to wait out and no new store.
+    """
+
+    def __init__(self, path: Path, *, writer: bool, busy_timeout_ms: int) -> None:
+        self._path = path
+        self._writer = writer
+        self._busy_timeout_ms = busy_timeout_ms
+        self._live: tuple[sqlite3.Connection, SqliteSession] | None = None
+        self._file: tuple[int, int] | None = None
+        self._store_id: str | None = None
+
+    def execute(self, batch: Sequence[Pending]) -> None:
+        """See `group_commit.Executor`."""
+        try:
+            self._transact(batch)
+        except ConfigurationError as error:
+            for pending in batch:
+                pending.error = error
+            self.close()
+        except (sqlite3.Error, OSError, StoreUnavailable) as error:
+            fail_all(batch, f"SQLite store {self._path}: {error}", error)
+            self.close()
+
+    def close(self) -> None:
+        """Disconnect, undoing a transaction that is open. The next batch connects again."""
+        live, self._live = self._live, None
+        if live is not None:
+            with suppress(sqlite3.Error):
+                live[0].close()
+
+    def _transact(self, batch: Sequence[Pending]) -> None:
+        connection, session = self._open()
+        self._begin(connection, session)
+        try:
+            for pending in batch:
+                _apply(session, pending)
+        except Exception as error:
+            if _is_fault(error):
+                raise
+            connection.execute("ROLLBACK")
+            self._begin(connection, session)
+            for pending in batch:
+                self._apply_apart(connection, session, pending)
+        connection.execute("COMMIT")
+
+    def _begin(self, connection: sqlite3.Connection, session: SqliteSession) -> None:
+        """Taking the write lock at once: a transaction that reads first could not be promoted later."""
+        connection.execute("BEGIN IMMEDIATE" if self._writer else "BEGIN")
+        session.begin()
+
+    def _apply_apart(self, connection: sqlite3.Connection, session: SqliteSession, pending: Pending) -> None:
+        """One command that cannot spoil the others. Slower, so only after a batch has failed."""
+        connection.execute("SAVEPOINT apart")
+        try:
+            _apply(session, pending)
+        except Exception as error:
+            if _is_fault(error):
+                raise
+            connection.execute("ROLLBACK TO apart")
+            pending.error = error
+        connection.execute("RELEASE apart")
+
+    def _open(self) -> tuple[sqlite3.Connection, SqliteSession]:
+        if self._live is not None and self._file != _identity(self._path):
+            self.close()
+        if self._live is None:
+            self._live = self._connect()
+        return self._live
+
+    def _connect(self) -> tuple[sqlite3.Connection, SqliteSession]:
+        first = self._store_id is None and self._writer
+        if first:
+            _make_file(self._path)
+        self._file = _identity(self._path)
+        connection = sqlite3.connect(
+            f"file:{quote(str(self._path))}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            timeout=self._busy_timeout_ms / 1000,
+            cached_statements=256,
+        )
+        try:
+            _configure(connection, writer=self._writer)
+            found = create_schema(connection) if first else read_store_id(connection)
+            if self._store_id not in (None, found):
+                raise StoreUnavailable("another store's file stands in its place")
+        except BaseException:
+            connection.close()
+            raise
+        self._store_id = found
+        return connection, SqliteSession(connection, found)
+
+
+def _apply(session: SqliteSession, pending: Pending) -> None:
+    pending.value = pending.error = None
+    try:
+        pending.value = session.apply(pending.command)
+    except LeaseLost as error:
+        pending.error = error
+
+
+def _configure(connection: sqlite3.Connection, *, writer: bool) -> None:
+    if not writer:
+        connection.execute("PRAGMA query_only = ON")
+        return
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise ConfigurationError("WORKFLOW_STATE_URL: SQLite needs a local file system, this one has no WAL")
+    # FULL syncs the log at every commit; NORMAL could lose acknowledged commits when the power fails.
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _make_file(path: Path) -> None:
+    """For our eyes only: it will hold payloads and states."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """The file itself: a deleted one would go on taking writes through an open connection, and lose them."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _is_fault(error: Exception) -> bool:
+    return isinstance(error, (sqlite3.Error, OSError)) and not isinstance(error, _OWN_FAULTS)
