@@ -23,7 +23,7 @@ EXACT_KENDALL_UP_TO: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A least-squares line. `low` to `high` is the confidence interval of the slope; `r_squared` is 0 to 1."""
+    """A least-squares line. From `low` to `high` is the slope's confidence interval; `r_squared` is 0 to 1."""
 
     slope: float
     low: float

@@ -33,7 +33,9 @@ def find_anomalies(table: Table, request: TableRequest) -> Findings:
     if not columns:
         return no_numbers(table)
     figures = {column.name: _anomalies_of(column, axis) for column in columns}
-    return Findings(_headline(figures), figures, left_out_note(table, columns, axis.column), time=axis.column)
+    return Findings(
+        _headline(figures, axis), figures, left_out_note(table, columns, axis.column), time=axis.column
+    )
 
 
 def _anomalies_of(column: Column, axis: TimeAxis) -> dict[str, Any]:
@@ -65,17 +67,20 @@ def _anomalies_of(column: Column, axis: TimeAxis) -> dict[str, Any]:
     }
 
 
-def _headline(figures: dict[str, Any]) -> str:
+def _headline(figures: dict[str, Any], axis: TimeAxis) -> str:
     computed = {name: column for name, column in figures.items() if "count" in column}
     if not computed:
         name, column = next(iter(figures.items()))
         return f"No anomalies could be looked for in {shown(name)}: {column['note']}."
     found = {name: column for name, column in computed.items() if column["count"]}
     if not found:
-        return f"Nothing stands out in {counted(len(computed), 'column')} of numbers (robust z beyond 3.5)."
+        where = next(iter(computed)) if len(computed) == 1 else counted(len(computed), "column")
+        return f"Nothing stands out in {where}: no robust z beyond {ROBUST_Z_THRESHOLD}."
     name = max(found, key=lambda name: abs(found[name]["anomalies"][0]["z"]))
     worst, total = found[name]["anomalies"][0], sum(column["count"] for column in found.values())
-    where = f"row {worst['row']:,}" + (f" ({worst['time']})" if worst.get("time") is not None else "")
+    where = f"row {worst['row']:,}" + (
+        f" ({axis.column} {worst['time']})" if worst.get("time") is not None else ""
+    )
     stands = "value stands out" if total == 1 else "values stand out"
     return (
         f"{total:,} {stands}; the farthest is {said_number(worst['value'])} in {name}, {where},"
