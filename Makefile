@@ -51,7 +51,7 @@ test: $(VENV)/.dev  ## all tests, on every broker and database this machine has;
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not chaos" $(ARGS)
 
 check: $(VENV)/.dev  ## what to run before a commit: lint, types, import rules, fast tests (under a minute)
-	@$(MAKE) -j2 --output-sync=target check-types check-static check-fast
+	@$(MAKE) -j2 --keep-going --output-sync=target check-types check-static check-fast
 
 check-static: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet .
