@@ -1,0 +1,246 @@
+"""KafkaEventSource: a group member that hands out bytes and commits only what it is told to."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+
+from langgraph_integration.broker.assignment import Assignment
+from langgraph_integration.broker.start_policy import StartPolicy
+from langgraph_integration.broker.thread import KafkaThread
+from langgraph_integration.pipeline.delivery import Delivery, Partition
+from langgraph_integration.pipeline.ledger import Position
+from langgraph_integration.pipeline.ports import AssignmentListener
+from workflow_events.errors import BrokerUnavailable
+
+log = logging.getLogger(__name__)
+
+_LEAVE_S = 2.0  # the guide's "force-closed after 2 seconds"
+_CALL_S = 5.0
+_JOIN_S = 60.0
+_KEEP_ALIVE_S = 60.0  # a fifth of aiokafka's max_poll_interval_ms
+
+
+class KafkaEventSource:
+    """The `EventSource` over aiokafka, living on the Kafka thread.
+
+    `store_id` travels in the metadata of every commit, so that a worker of another store notices.
+    """
+
+    def __init__(
+        self,
+        thread: KafkaThread,
+        arguments: Mapping[str, Any],
+        *,
+        topic: str,
+        start_at: str,
+        store_id: str,
+        listener: AssignmentListener,
+        revoke_budget_s: float,
+    ) -> None:
+        self._thread = thread
+        self._arguments = dict(arguments)
+        self._topic = topic
+        self._listener = listener
+        self._revoke_budget_s = revoke_budget_s
+        self._metadata = json.dumps({"v": 1, "store": store_id}, separators=(",", ":"))
+        self._policy = StartPolicy(self._arguments, topic, start_at, store_id, self._metadata)
+        self._client: AIOKafkaConsumer | None = None
+        self._assignment: Assignment | None = None
+        self._polled_at = time.monotonic()
+
+    @property
+    def policy(self) -> StartPolicy:
+        """Where partitions start, and what the last commits said of their store."""
+        return self._policy
+
+    async def start(self) -> None:
+        """Connect, join the group and place its partitions, so that what is published from now on is seen.
+
+        Raises `BrokerUnavailable` naming the servers; a group that does not answer in time is only logged.
+        """
+        await self._ask(self._start(asyncio.get_running_loop()))
+
+    async def _start(self, home: asyncio.AbstractEventLoop) -> None:
+        client = AIOKafkaConsumer(**self._arguments)
+        try:
+            await client.start()
+        except BaseException:
+            await client.stop()
+            raise
+        self._assignment = Assignment(
+            client, self._policy, self._listener, home, revoke_budget_s=self._revoke_budget_s
+        )
+        self._client = client
+        client.subscribe([self._topic], listener=self._assignment)
+        try:
+            await asyncio.wait_for(self._assignment.joined.wait(), _JOIN_S)
+        except TimeoutError:
+            log.warning("the group has not answered within %d s", _JOIN_S, extra={"action": "join_overdue"})
+
+    async def poll(self, max_records: int, timeout_s: float) -> Sequence[Delivery]:
+        """The next records; see the port."""
+        records: Sequence[Delivery] = await self._ask(self._poll(max_records, timeout_s))
+        return records
+
+    async def _poll(self, max_records: int, timeout_s: float) -> list[Delivery]:
+        client = self._running_client
+        assignment = self._assignment
+        assert assignment is not None
+        if not assignment.placed:
+            await assignment.place()
+        if max_records == 0:
+            await self._keep_alive(client)
+            await asyncio.sleep(timeout_s)
+            return []
+        self._polled_at = time.monotonic()
+        try:
+            # its own timeout only: a cancelled getmany switches max_poll_interval_ms off for ever
+            batches = await client.getmany(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+        except NoOffsetForPartitionError:
+            # raised by the fetcher's head start; the start policy has sought by now
+            return []
+        except OffsetOutOfRangeError as error:
+            raise await self._out_of_range(client, error) from error
+        generation = assignment.generation
+        return [_delivery(record, generation) for records in batches.values() for record in records]
+
+    async def _keep_alive(self, client: AIOKafkaConsumer) -> None:
+        """Count as polling although nothing is wanted. Rarely, for a pause throws fetched records away."""
+        if time.monotonic() - self._polled_at < _KEEP_ALIVE_S:
+            return
+        running = client.assignment() - client.paused()
+        client.pause(*running)
+        await client.getmany(timeout_ms=0)
+        client.resume(*(running & client.assignment()))
+        self._polled_at = time.monotonic()
+
+    async def _out_of_range(
+        self, client: AIOKafkaConsumer, error: OffsetOutOfRangeError
+    ) -> BrokerUnavailable:
+        wanted: dict[TopicPartition, int] = (
+            error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+        )
+        texts = []
+        for partition, offset in wanted.items():
+            first = (await client.beginning_offsets([partition]))[partition]
+            last = (await client.end_offsets([partition]))[partition]
+            texts.append(
+                f"{partition.topic}[{partition.partition}] at {offset}, the topic holds {first} to {last}"
+            )
+        return BrokerUnavailable(
+            f"the group's offset is out of range ({'; '.join(texts) or 'unknown partition'}): the topic was recreated "
+            "or kept its records too briefly. Nothing is skipped silently; reset the group's offsets with "
+            "kafka-consumer-groups.sh --reset-offsets when you know what is missing"
+        )
+
+    async def pause(self, partitions: Sequence[Partition]) -> None:
+        """Stop fetching from these."""
+        await self._ask(self._each(partitions, "pause"))
+
+    async def resume(self, partitions: Sequence[Partition]) -> None:
+        """Fetch from these again."""
+        await self._ask(self._each(partitions, "resume"))
+
+    async def _each(self, partitions: Sequence[Partition], action: str) -> None:
+        client = self._running_client
+        ours = client.assignment()
+        for partition in partitions:
+            where = TopicPartition(partition.topic, partition.number)
+            if where in ours:
+                getattr(client, action)(where)
+
+    async def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Commit the next offset to read of each partition."""
+        await self._ask(self._commit(offsets), timeout_s=_CALL_S)
+
+    async def _commit(self, offsets: Mapping[Partition, int]) -> None:
+        client = self._running_client
+        ours = client.assignment()
+        wanted = {
+            TopicPartition(partition.topic, partition.number): OffsetAndMetadata(offset, self._metadata)
+            for partition, offset in offsets.items()
+        }
+        wanted = {where: offset for where, offset in wanted.items() if where in ours}
+        if wanted:
+            await client.commit(wanted)
+
+    async def lag(self) -> Mapping[Partition, int]:
+        """Records between our position and the end of each partition, as far as known, without a request."""
+        lags: Mapping[Partition, int] = await self._ask(self._lag())
+        return lags
+
+    async def _lag(self) -> dict[Partition, int]:
+        client = self._running_client
+        lags: dict[Partition, int] = {}
+        for where in client.assignment():
+            end = client.highwater(where)
+            if end is not None:
+                lags[Partition(where.topic, where.partition)] = max(0, end - await client.position(where))
+        return lags
+
+    async def stop(self) -> bool:
+        """Leave the group within two seconds; False if the client had to be abandoned. Never raises."""
+        client, self._client = self._client, None
+        if client is None:
+            return True
+        try:
+            return await self._thread.call(_stop_bounded(client))
+        except (RuntimeError, OSError) as error:
+            log.warning("consumer abandoned: %s", error, extra={"action": "consumer_abandoned"})
+            return False
+
+    @property
+    def _running_client(self) -> AIOKafkaConsumer:
+        if self._client is None:
+            raise BrokerUnavailable("the consumer is not connected")
+        return self._client
+
+    async def _ask(self, call: Any, timeout_s: float | None = None) -> Any:
+        try:
+            return await self._thread.call(call, timeout_s=timeout_s)
+        except (KafkaError, OSError, IllegalStateError) as error:
+            raise broker_unavailable(error, self._arguments["bootstrap_servers"]) from error
+
+
+def broker_unavailable(error: Exception, servers: object) -> BrokerUnavailable:
+    """Our error for one of aiokafka's, with the servers named."""
+    if isinstance(error, CommitFailedError):
+        return BrokerUnavailable(f"commit refused, the group is rebalancing: {error}")
+    return BrokerUnavailable(f"Kafka at {servers}: {type(error).__name__}: {error}")
+
+
+async def _stop_bounded(client: AIOKafkaConsumer) -> bool:
+    # a task of its own: stop() can raise CancelledError although nobody cancelled, and can hang
+    task = asyncio.create_task(client.stop(), name="consumer-stop")
+    done, _ = await asyncio.wait({task}, timeout=_LEAVE_S)
+    if not done:
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.5)
+        return False
+    if not task.cancelled():
+        task.exception()
+    return True
+
+
+def _delivery(record: ConsumerRecord[bytes, bytes], generation: int) -> Delivery:
+    return Delivery(
+        position=Position(record.topic, record.partition, record.offset),
+        key=record.key,
+        value=record.value,
+        timestamp_ms=record.timestamp,
+        generation=generation,
+        headers=tuple((name, value or b"") for name, value in record.headers),
+    )

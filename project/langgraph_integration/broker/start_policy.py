@@ -1,0 +1,96 @@
+"""Where a partition starts when it is assigned, decided and committed before the first record is read."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from langgraph_integration.pipeline.delivery import Partition
+
+log = logging.getLogger(__name__)
+
+_CONNECTION = ("bootstrap_servers", "security_protocol", "ssl_context", "sasl_")
+
+
+class StartPolicy:
+    """A group with commits reads a new partition from its beginning; a new group starts by
+    `auto_offset_reset`, once, and commits that, so that a crash before the first commit skips nothing.
+    """
+
+    def __init__(
+        self, arguments: Mapping[str, Any], topic: str, start_at: str, store_id: str, metadata: str
+    ) -> None:
+        self._connection = {name: value for name, value in arguments.items() if name.startswith(_CONNECTION)}
+        self._group_id = arguments["group_id"]
+        self._topic = topic
+        self._start_at = start_at
+        self._store_id = store_id
+        self._metadata = metadata
+        self.foreign_store: str | None = None
+        """The id of another store that settled one of our partitions, or `None`."""
+        self.metadata_kept: bool | None = None
+        """Whether the broker keeps commit metadata; `None` while there was nothing to read."""
+
+    async def place(self, client: AIOKafkaConsumer, partitions: Sequence[Partition]) -> None:
+        """Seek every partition to where the group goes on."""
+        ours = [TopicPartition(each.topic, each.number) for each in partitions]
+        everywhere = [
+            TopicPartition(self._topic, number)
+            for number in sorted(client.partitions_for_topic(self._topic) or ())
+        ]
+        committed = {where: await client.committed(where) for where in {*everywhere, *ours}}
+        known = {where: offset for where, offset in committed.items() if offset is not None}
+        fresh = [where for where in ours if where not in known]
+        for where in ours:
+            if where in known:
+                client.seek(where, known[where])
+        if fresh:
+            await self._begin(client, fresh, new_group=not known)
+        if known:
+            await self._check_store([where for where in ours if where in known])
+
+    async def _begin(self, client: AIOKafkaConsumer, fresh: list[TopicPartition], *, new_group: bool) -> None:
+        at_end = new_group and self._start_at == "latest"
+        offsets = await (client.end_offsets(fresh) if at_end else client.beginning_offsets(fresh))
+        for where, offset in offsets.items():
+            client.seek(where, offset)
+        await client.commit(
+            {where: OffsetAndMetadata(offset, self._metadata) for where, offset in offsets.items()}
+        )
+        log.info(
+            "%s starts at the %s of %d partitions",
+            "new group" if new_group else "group",
+            "end" if at_end else "beginning",
+            len(fresh),
+            extra={"action": "partitions_started", "group_id": self._group_id},
+        )
+
+    async def _check_store(self, ours: list[TopicPartition]) -> None:
+        """Read the metadata of the last commits: aiokafka's own `committed` drops it."""
+        admin = AIOKafkaAdminClient(**self._connection)
+        try:
+            await admin.start()
+            answer = await admin.list_consumer_group_offsets(self._group_id, partitions=ours)
+        except (KafkaError, OSError, ValueError) as error:
+            log.info("commit metadata cannot be read: %s", error, extra={"action": "metadata_unreadable"})
+            self.metadata_kept = False
+            return
+        finally:
+            await admin.close()
+        stores = [_store_of(each.metadata) for each in answer.values() if each.offset >= 0]
+        self.metadata_kept = any(store is not None for store in stores) if stores else None
+        others = sorted({store for store in stores if store is not None and store != self._store_id})
+        self.foreign_store = others[0] if others else None
+
+
+def _store_of(metadata: str | None) -> str | None:
+    try:
+        store = json.loads(metadata or "null")["store"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return store if isinstance(store, str) else None

@@ -1,0 +1,246 @@
+"""Engine: the parts of one started consumer, wired; opened and closed as one."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from langgraph_integration.broker.clients import consumer_arguments
+from langgraph_integration.broker.source import KafkaEventSource
+from langgraph_integration.broker.thread import KafkaThread
+from langgraph_integration.config import ConsumerConfig
+from langgraph_integration.dead_letter import DeadLetterQueue
+from langgraph_integration.graphs.conversion import outcome_of
+from langgraph_integration.graphs.registry import load_registry
+from langgraph_integration.graphs.runner import LangGraphRunner
+from langgraph_integration.graphs.threads import NodeThreads, install_node_threads
+from langgraph_integration.pipeline.attempts import Attempts
+from langgraph_integration.pipeline.committer import Committer
+from langgraph_integration.pipeline.delivery import Partition
+from langgraph_integration.pipeline.dispatcher import Dispatcher
+from langgraph_integration.pipeline.gate import IntakeGate
+from langgraph_integration.pipeline.handler import EventHandler
+from langgraph_integration.pipeline.happenings import Happening, Observer, VerdictPublished
+from langgraph_integration.pipeline.leases import LeaseKeeper
+from langgraph_integration.pipeline.limit import DeadLetterLimit
+from langgraph_integration.pipeline.offsets import OffsetTracker
+from langgraph_integration.pipeline.ports import Processor
+from langgraph_integration.pipeline.sink import PublishingSink
+from langgraph_integration.pipeline.slots import Slots
+from langgraph_integration.result_producer import ResultProducer
+from langgraph_integration.retry import RetryConfig
+from langgraph_integration.store import Store, open_store
+
+log = logging.getLogger(__name__)
+
+_QUICK_COMMIT_S = 1.5
+_COMMIT_S = 5.0
+_CLOSE_S = 2.5
+
+
+class Engine:
+    """Everything that lives between `start` and `stop`. Built by `Engine.open`."""
+
+    def __init__(
+        self,
+        config: ConsumerConfig,
+        *,
+        store: Store,
+        runner: LangGraphRunner,
+        threads: NodeThreads,
+        kafka: KafkaThread,
+        dlq: DeadLetterQueue,
+        results: ResultProducer,
+        processor: Callable[[], Processor],
+        retry_config: Callable[[], RetryConfig],
+        observe: Observer,
+    ) -> None:
+        self.config = config
+        self.runner = runner
+        self.threads = threads
+        self.kafka = kafka
+        self.gate = IntakeGate()
+        self.limit = DeadLetterLimit(config.dead_letter_limit)
+        self.slots = Slots(config.max_concurrency)
+        self.tracker = OffsetTracker()
+        self.polled_at: float | None = None
+        self._observe = observe
+        self._store = store
+        self._tasks: list[asyncio.Task[None]] = []
+        budget_s = max(1.0, config.rebalance_timeout_ms / 1000 - 2.0)
+        self.source = KafkaEventSource(
+            kafka,
+            consumer_arguments(
+                config.kafka,
+                group_id=config.group_id,
+                session_timeout_ms=config.session_timeout_ms,
+                heartbeat_interval_ms=config.heartbeat_interval_ms,
+                rebalance_timeout_ms=config.rebalance_timeout_ms,
+                group_instance_id=config.group_instance_id,
+            ),
+            topic=config.topic,
+            start_at=config.auto_offset_reset,
+            store_id=store.store_id,
+            listener=self,
+            revoke_budget_s=budget_s,
+        )
+        self.committer = Committer(self.source, self.tracker, self.gate)
+        sink = PublishingSink(results, dlq)
+        attempts = Attempts(
+            processor=processor,
+            retry_config=retry_config,
+            to_outcome=lambda event, state: outcome_of(runner.resolve(event), state),
+            ledger=store.ledger,
+            gate=self.gate,
+            max_claims=config.max_claims,
+            observe=self._tell,
+        )
+        self.handler = EventHandler(
+            attempts=attempts,
+            ledger=store.ledger,
+            sink=sink,
+            gate=self.gate,
+            max_event_bytes=config.max_event_bytes,
+            observe=self._tell,
+        )
+        self.dispatcher = Dispatcher(
+            self.source,
+            self.handler,
+            slots=self.slots,
+            gate=self.gate,
+            limit=self.limit,
+            tracker=self.tracker,
+            committer=self.committer,
+            max_poll_records=config.max_poll_records,
+            revoke_budget_s=budget_s / 2,
+            on_poll=self._polled,
+        )
+        self.keeper = LeaseKeeper(
+            store.ledger, self.handler.live, self.gate, lease_time_s=config.session_timeout_ms / 1000
+        )
+
+    @classmethod
+    async def open(
+        cls,
+        stack: AsyncExitStack,
+        config: ConsumerConfig,
+        *,
+        kafka: KafkaThread,
+        dlq: DeadLetterQueue,
+        results: ResultProducer,
+        processor: Callable[[], Processor],
+        retry_config: Callable[[], RetryConfig],
+        observe: Observer,
+    ) -> "Engine":
+        """Open store, graphs, producers and the consumer, in this order; `stack` closes what was opened.
+
+        Raises `ConfigurationError`, `StoreUnavailable` or `BrokerUnavailable`.
+        """
+        store = await stack.enter_async_context(
+            open_store(
+                config.state_url, owner=_owner(), lease_time=timedelta(milliseconds=config.session_timeout_ms)
+            )
+        )
+        registry = await load_registry(config.graphs_file, store.saver)
+        threads = install_node_threads(asyncio.get_running_loop(), config.sync_threads)
+        kafka.start()
+        stack.callback(kafka.stop)
+        stack.push_async_callback(results.stop)
+        stack.push_async_callback(dlq.stop)
+        await results.start()
+        await dlq.start()
+        engine = cls(
+            config,
+            store=store,
+            runner=LangGraphRunner(registry),
+            threads=threads,
+            kafka=kafka,
+            dlq=dlq,
+            results=results,
+            processor=processor,
+            retry_config=retry_config,
+            observe=observe,
+        )
+        stack.push_async_callback(engine.source.stop)
+        await engine.source.start()
+        engine._begin()
+        return engine
+
+    def _begin(self) -> None:
+        background: list[tuple[str, Coroutine[Any, Any, None]]] = [("lease-keeper", self.keeper.run())]
+        if self.config.enable_auto_commit:
+            background.append(("committer", self.committer.run()))
+        self._tasks = [asyncio.create_task(each, name=name) for name, each in background]
+
+    async def close(self) -> tuple[int, bool]:
+        """Drain within the shutdown timeout, then settle and commit. The stack does the rest.
+
+        Returns how many runs were left to their lease, and whether the last commit was confirmed.
+        """
+        left = await self.dispatcher.drain(self.config.shutdown_timeout, "stop")
+        if left:
+            log.warning("%d runs left to their lease", left, extra={"action": "runs_left", "runs": left})
+        await self.dispatcher.abandon()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not self.config.enable_auto_commit:
+            return left, True
+        commit = asyncio.create_task(self.committer.commit_ready(quiet=True), name="last-commit")
+        done, _ = await asyncio.wait({commit}, timeout=_QUICK_COMMIT_S if left else _COMMIT_S)
+        if not done:
+            commit.cancel()
+            return left, False
+        return left, commit.result()
+
+    async def partitions_assigned(self, partitions: Sequence[Partition], generation: int) -> None:
+        """Count their offsets, unless another store settled them: two stores would give two verdicts."""
+        await self.dispatcher.partitions_assigned(partitions, generation)
+        foreign = self.source.policy.foreign_store
+        if foreign is None:
+            self.gate.release("store identity")
+        else:
+            self.gate.hold(
+                "store identity",
+                f"the group's offsets were committed by a worker with another store ({foreign}); this one's is "
+                f"{self._store.store_id}. Give all workers of a group the same WORKFLOW_STATE_URL",
+            )
+        if self.source.policy.metadata_kept is False:
+            log.warning(
+                "the broker keeps no commit metadata: workers with different stores are not noticed",
+                extra={"action": "metadata_dropped"},
+            )
+
+    async def partitions_revoked(self, partitions: Sequence[Partition]) -> None:
+        """Drain, settle and commit what leaves."""
+        await self.dispatcher.partitions_revoked(partitions)
+
+    def _polled(self) -> None:
+        self.polled_at = time.monotonic()
+
+    def _tell(self, happening: Happening) -> None:
+        if isinstance(happening, VerdictPublished) and happening.reason not in ("invalid", "conflict"):
+            self.limit.record(happening.reason if happening.status == "error" else None)
+        self._observe(happening)
+
+
+def _owner() -> str:
+    """Differs for every life of every process."""
+    return f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
+
+
+async def closed_within(stack: AsyncExitStack, seconds: float = _CLOSE_S) -> None:
+    """Close the stack, for at most so long; whatever hangs is abandoned."""
+    task = asyncio.create_task(stack.aclose(), name="close")
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        log.warning("closing did not end within %g s", seconds, extra={"action": "close_abandoned"})
+        task.cancel()
+    elif not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("closing failed: %s", error, extra={"action": "close_failed"})

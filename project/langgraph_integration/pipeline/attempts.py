@@ -1,0 +1,159 @@
+"""Attempts: the tries of one attempt, from the first to the outcome."""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Any, Protocol
+
+from langgraph_integration.pipeline.gate import IntakeGate
+from langgraph_integration.pipeline.happenings import Observer, RetryPlanned, RunStarted
+from langgraph_integration.pipeline.ledger import Granted, RunLedger
+from langgraph_integration.pipeline.live import LiveRun
+from langgraph_integration.pipeline.outcome import Failed, Outcome
+from langgraph_integration.pipeline.ports import Processor
+from langgraph_integration.pipeline.run_context import Drained, running
+from langgraph_integration.retry import RetryConfig, is_transient_error, wait_before_retry
+from workflow_events import WorkflowEvent
+from workflow_events.errors import (
+    InfrastructureError,
+    LeaseLost,
+    NotJson,
+    UnknownGraph,
+    WorkflowFailed,
+    WorkflowTimeout,
+)
+
+log = logging.getLogger(__name__)
+
+PERSISTED_WAIT_S = 5.0
+"""Waits from here on are written to the ledger and give their slot back."""
+
+ToOutcome = Callable[[WorkflowEvent, Mapping[str, Any]], Outcome]
+
+
+class Slot(Protocol):
+    """One of the limited places for runs."""
+
+    def given_back(self) -> AbstractAsyncContextManager[None]:
+        """Let others use the place while the body waits."""
+
+
+class Attempts:
+    """Runs an event under retries until it has an outcome.
+
+    The processor and the retry settings are looked up for every try, so that a caller may replace or
+    wrap them.
+    """
+
+    def __init__(
+        self,
+        *,
+        processor: Callable[[], Processor],
+        retry_config: Callable[[], RetryConfig],
+        to_outcome: ToOutcome,
+        ledger: RunLedger,
+        gate: IntakeGate,
+        max_claims: int,
+        observe: Observer,
+    ) -> None:
+        self._processor = processor
+        self._retry_config = retry_config
+        self._to_outcome = to_outcome
+        self._ledger = ledger
+        self._gate = gate
+        self._max_claims = max_claims
+        self._observe = observe
+
+    async def outcome(self, event: WorkflowEvent, granted: Granted, live: LiveRun, slot: Slot) -> Outcome:
+        """How the run ended. Raises `Drained` and `LeaseLost`; the run can go on from its checkpoint then."""
+        if granted.claims > self._max_claims:
+            return _crash_loop(granted)
+        retries = granted.retry_count
+        fresh = not granted.resumed
+        if granted.retry_in > timedelta(0):
+            async with slot.given_back():
+                await live.wait(granted.retry_in.total_seconds())
+        while True:
+            if live.deadline_passed():
+                return _deadline(retries)
+            self._observe(
+                RunStarted(str(event.event_id), takeover=granted.resumed and retries == granted.retry_count)
+            )
+            try:
+                return await self._one_try(event, live, fresh)
+            except LeaseLost:
+                raise
+            except InfrastructureError as error:
+                await self._wait_for_infrastructure(error, live)
+            except Drained:
+                if live.deadline_passed():
+                    return _deadline(retries)
+                raise
+            except Exception as error:
+                failed = self._final(error, retries)
+                if failed is not None:
+                    return failed
+                await self._before_retry(event, error, retries, live, slot)
+                retries += 1
+            fresh = False
+
+    async def _one_try(self, event: WorkflowEvent, live: LiveRun, fresh: bool) -> Outcome:
+        with running(live.next_try(fresh=fresh)):
+            state = await self._processor().process_workflow_event(event)
+        self._gate.release("run")
+        return self._to_outcome(event, state)
+
+    async def _wait_for_infrastructure(self, error: InfrastructureError, live: LiveRun) -> None:
+        self._gate.hold("run", error)
+        await live.wait(1.0)
+
+    def _final(self, error: Exception, retries: int) -> Failed | None:
+        """The outcome if no retry follows, else None."""
+        text = str(error) or type(error).__name__
+        message = f"Processing failed after retries: {text}"
+        if isinstance(error, UnknownGraph):
+            return Failed("invalid", f"Invalid event: {text}", error)
+        if isinstance(error, NotJson):
+            return Failed("result-invalid", message, error, retries)
+        if not is_transient_error(error):
+            return Failed("permanent", message, error, retries)
+        if retries < self._retry_config().max_retries:
+            return None
+        return Failed(
+            "timeout" if isinstance(error, WorkflowTimeout) else "retries-exhausted", message, error, retries
+        )
+
+    async def _before_retry(
+        self, event: WorkflowEvent, error: Exception, retries: int, live: LiveRun, slot: Slot
+    ) -> None:
+        delay_s = wait_before_retry(self._retry_config(), retries, error)
+        log.warning(
+            "retry in %.1f s: %s: %s",
+            delay_s,
+            type(error).__name__,
+            error,
+            extra={"action": "retry_planned", "event_id": str(event.event_id), "retry": retries + 1},
+        )
+        self._observe(RetryPlanned(str(event.event_id), type(error).__name__, delay_s))
+        if delay_s < PERSISTED_WAIT_S:
+            await live.wait(delay_s)
+        else:
+            wait = timedelta(seconds=delay_s)
+            await self._gate.insist(
+                "store", lambda: self._ledger.schedule_retry(live.lease, retries + 1, wait)
+            )
+            async with slot.given_back():
+                await live.wait(delay_s)
+        # a synchronous node cannot be stopped: a second one beside it would write the same thread
+        await live.threads_ended()
+
+
+def _deadline(retries: int) -> Failed:
+    cause = WorkflowTimeout("deadline exceeded")
+    return Failed("deadline", "deadline exceeded", cause, retries)
+
+
+def _crash_loop(granted: Granted) -> Failed:
+    cause = WorkflowFailed(f"its process ended {granted.claims - 1} times while the run was in flight")
+    return Failed("crash-loop", f"Processing failed after retries: {cause}", cause, granted.retry_count)

@@ -1,0 +1,228 @@
+"""Dispatcher: takes deliveries, at most so many at once, and brings each to its settled offset."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from langgraph_integration.pipeline.committer import Committer
+from langgraph_integration.pipeline.delivery import Delivery, Partition
+from langgraph_integration.pipeline.gate import IntakeGate
+from langgraph_integration.pipeline.handler import EventHandler
+from langgraph_integration.pipeline.limit import DeadLetterLimit
+from langgraph_integration.pipeline.offsets import OffsetTracker
+from langgraph_integration.pipeline.ports import EventSource
+from langgraph_integration.pipeline.run_context import Drained
+from langgraph_integration.pipeline.slots import OneSlot, Slots
+from workflow_events.errors import BrokerUnavailable
+
+log = logging.getLogger(__name__)
+
+MAX_UNSETTLED_PER_PARTITION = 500
+"""Above this a partition is paused until half of it is settled."""
+
+_POLL_S = 0.2
+_KEEP_ALIVE_S = 1.0
+
+
+class Dispatcher:
+    """The loop between a source and a handler.
+
+    Records that were polled and not started are bounded by the number of slots; a partition with too
+    many unsettled offsets is paused. `take` runs until `stop_taking`; `drain` is the one path used by
+    stop and by revoke.
+    """
+
+    def __init__(
+        self,
+        source: EventSource,
+        handler: EventHandler,
+        *,
+        slots: Slots,
+        gate: IntakeGate,
+        limit: DeadLetterLimit,
+        tracker: OffsetTracker,
+        committer: Committer,
+        max_poll_records: int,
+        revoke_budget_s: float,
+        on_poll: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._source = source
+        self._handler = handler
+        self._slots = slots
+        self._gate = gate
+        self._limit = limit
+        self._tracker = tracker
+        self._committer = committer
+        self._max_poll_records = max_poll_records
+        self._revoke_budget_s = revoke_budget_s
+        self._on_poll = on_poll
+        self._waiting: deque[Delivery] = deque()
+        self._running: dict[asyncio.Task[None], Delivery] = {}
+        self._paused: set[Partition] = set()
+        self._taking = False
+        self._fetch: asyncio.Task[None] | None = None
+        self._run_ended = asyncio.Event()
+        self._kept_alive_at = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Deliveries that were started and are not settled."""
+        return len(self._running)
+
+    async def take(self, wanted: Callable[[], bool]) -> None:
+        """Take and start deliveries while `wanted()`; runs that were started go on when this returns."""
+        self._taking = True
+        try:
+            while wanted():
+                await self._step()
+        finally:
+            self._taking = False
+
+    async def _step(self) -> None:
+        self._start_waiting()
+        room = self._room()
+        if room == 0:
+            # full or held: keep the membership alive without taking, and wake when a place is free
+            await self._poll(0)
+            return
+        if self._fetch is None or self._fetch.done():
+            self._fetch = asyncio.create_task(self._fetch_some(room), name="fetch")
+        # a record that was polled must be admitted, or its offset would be passed over: never cancel this
+        await asyncio.shield(self._fetch)
+
+    async def _fetch_some(self, room: int) -> None:
+        for delivery in await self._poll(room):
+            if self._tracker.admit(delivery.position, delivery.generation):
+                self._waiting.append(delivery)
+        await self._balance_partitions()
+
+    def _room(self) -> int:
+        """How many records may be polled now."""
+        if not self._gate.is_open or self._limit.tripped:
+            return 0 if self._waiting or not self._limit.allows(self.in_flight) else 1
+        if len(self._waiting) > self._slots.limit // 2:
+            # few large polls: each one crosses to the Kafka thread
+            return 0
+        return min(self._max_poll_records, self._slots.limit - len(self._waiting))
+
+    async def _poll(self, max_records: int) -> Sequence[Delivery]:
+        try:
+            if max_records == 0:
+                await self._keep_alive()
+                records: Sequence[Delivery] = ()
+            else:
+                records = await self._source.poll(max_records, _POLL_S)
+        except BrokerUnavailable as error:
+            self._gate.hold("consume", error)
+            await asyncio.sleep(1.0)
+            return ()
+        self._gate.release("consume")
+        self._on_poll()
+        return records
+
+    async def _keep_alive(self) -> None:
+        """Wait for a run to end, at most a moment; now and then tell the source that we are alive."""
+        self._run_ended.clear()
+        if time.monotonic() - self._kept_alive_at > _KEEP_ALIVE_S:
+            await self._source.poll(0, 0.0)
+            self._kept_alive_at = time.monotonic()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._run_ended.wait(), _POLL_S)
+
+    def _start_waiting(self) -> None:
+        while self._waiting and self._slots.free > 0 and self._gate.is_open:
+            if not self._limit.allows(self.in_flight):
+                return
+            delivery = self._waiting.popleft()
+            if not self._tracker.owns(delivery.position):
+                continue
+            task = asyncio.create_task(
+                self._bring_to_end(delivery), name=f"delivery-{delivery.position.offset}"
+            )
+            self._running[task] = delivery
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._running.pop(task, None)
+        self._run_ended.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("delivery handler failed", exc_info=error, extra={"action": "handler_failed"})
+        if self._taking:
+            self._start_waiting()
+
+    async def _bring_to_end(self, delivery: Delivery) -> None:
+        slot = OneSlot(self._slots)
+        try:
+            await self._handler.handle(delivery, slot)
+            self._tracker.settle(delivery.position)
+        except Drained as drained:
+            log.info(
+                "run given back: %s", drained, extra={"action": "drained", "offset": delivery.position.offset}
+            )
+        finally:
+            await slot.close()
+
+    async def _balance_partitions(self) -> None:
+        """Pause partitions with too many unsettled offsets, resume those that have caught up by half."""
+        ours = self._tracker.partitions
+        full = {each for each in ours if self._tracker.unsettled(each) >= MAX_UNSETTLED_PER_PARTITION}
+        ready = {
+            each for each in self._paused if self._tracker.unsettled(each) <= MAX_UNSETTLED_PER_PARTITION // 2
+        }
+        try:
+            if full - self._paused:
+                await self._source.pause(sorted(full - self._paused, key=lambda each: each.number))
+            if ready:
+                await self._source.resume(sorted(ready, key=lambda each: each.number))
+        except BrokerUnavailable as error:
+            self._gate.hold("consume", error)
+            return
+        self._paused = (self._paused | full) - ready
+
+    async def partitions_assigned(self, partitions: Sequence[Partition], generation: int) -> None:
+        """Begin to count their offsets."""
+        for partition in partitions:
+            self._tracker.assign(partition, generation)
+
+    async def partitions_revoked(self, partitions: Sequence[Partition]) -> None:
+        """Stop starting, drain their runs to the next super-step within the budget, settle and commit."""
+        leaving = set(partitions)
+        self._waiting = deque(each for each in self._waiting if each.partition not in leaving)
+        await self.drain(self._revoke_budget_s, "revoked", leaving)
+        await self._committer.commit_ready(quiet=True)
+        for partition in leaving:
+            self._tracker.forget(partition)
+            self._paused.discard(partition)
+
+    async def drain(self, budget_s: float, reason: str, leaving: set[Partition] | None = None) -> int:
+        """Let runs end; ask them to stop at the next super-step when half of the budget is over.
+
+        `leaving=None` drains everything. What still runs after the budget is cancelled on stop and left
+        to go on when partitions are revoked: its lease keeps others away until it ends. Returns how many
+        were left.
+        """
+        tasks = {task for task, each in self._running.items() if leaving is None or each.partition in leaving}
+        if not tasks:
+            return 0
+        patience_s = budget_s / 2 if reason == "stop" else 0.0
+        if patience_s:
+            _, tasks = await asyncio.wait(tasks, timeout=patience_s)
+        if tasks:
+            positions = {self._running[task].position for task in tasks if task in self._running}
+            for run in self._handler.live.values():
+                if run.position in positions:
+                    run.request_drain(reason)
+            _, tasks = await asyncio.wait(tasks, timeout=budget_s - patience_s)
+        return len(tasks)
+
+    async def abandon(self) -> None:
+        """Cancel what still runs. The leases are given back where the store answers."""
+        self._waiting.clear()
+        tasks = list(self._running)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=3.0)

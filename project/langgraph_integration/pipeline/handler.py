@@ -1,0 +1,223 @@
+"""EventHandler: one delivery in, its verdict durable and published when the call returns."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Protocol, assert_never
+from uuid import UUID
+
+from langgraph_integration.pipeline.asked import Asked, read
+from langgraph_integration.pipeline.attempts import Attempts, Slot
+from langgraph_integration.pipeline.delivery import Delivery
+from langgraph_integration.pipeline.gate import IntakeGate
+from langgraph_integration.pipeline.happenings import Observer, RecordIgnored, VerdictPublished
+from langgraph_integration.pipeline.ledger import (
+    Busy,
+    Conflict,
+    Granted,
+    Lease,
+    RunLedger,
+    Settled,
+    StoredVerdict,
+)
+from langgraph_integration.pipeline.live import LiveRun
+from langgraph_integration.pipeline.outcome import Failed, Outcome
+from langgraph_integration.pipeline.ports import VerdictSink
+from langgraph_integration.pipeline.verdict import VerdictWriter
+from workflow_events import EventType
+from workflow_events.errors import InvalidRecord, LeaseLost
+
+log = logging.getLogger(__name__)
+
+_RELEASE_S = 2.0
+_BUSY_POLL_S = 1.0
+
+
+class RunSlot(Slot, Protocol):
+    """The slot a delivery runs in; it is kept while threads of the run go on."""
+
+    @property
+    def threads(self) -> set["Future[Any]"]:
+        """Synchronous nodes that still run."""
+
+
+class EventHandler:
+    """Decodes, claims, runs, stores the verdict, publishes it. Returns only when the offset may be settled.
+
+    Raises `Drained` and `CancelledError` when the run was given up in good order: the record is not
+    settled then, and whoever gets it next goes on from the checkpoint.
+    """
+
+    def __init__(
+        self,
+        *,
+        attempts: Attempts,
+        ledger: RunLedger,
+        sink: VerdictSink,
+        gate: IntakeGate,
+        max_event_bytes: int,
+        observe: Observer,
+    ) -> None:
+        self._attempts = attempts
+        self._ledger = ledger
+        self._sink = sink
+        self._gate = gate
+        self._max_event_bytes = max_event_bytes
+        self._observe = observe
+        self._writer = VerdictWriter(sink, max_event_bytes=max_event_bytes)
+        self._live: dict[UUID, LiveRun] = {}
+
+    @property
+    def live(self) -> Mapping[UUID, LiveRun]:
+        """The runs this process holds, by event id."""
+        return self._live
+
+    async def handle(self, delivery: Delivery, slot: RunSlot) -> None:
+        """Bring one delivery to its end; see the class."""
+        asked = read(delivery, max_bytes=self._max_event_bytes)
+        if asked.event is not None and asked.event.event_type is not EventType.WORKFLOW_TRIGGERED:
+            self._observe(RecordIgnored(f"event type {asked.event.event_type.value}"))
+        elif asked.event_id is None:
+            await self._refuse(delivery, asked, _invalid(asked))
+        else:
+            await self._claim_and_run(delivery, asked, asked.event_id, slot)
+
+    async def _claim_and_run(self, delivery: Delivery, asked: Asked, event_id: UUID, slot: RunSlot) -> None:
+        ask = asked.ask(delivery)
+        while True:
+            live = self._live.get(event_id)
+            if live is not None and live.position == delivery.position:
+                # redelivered after a rebalance while the run goes on here
+                async with slot.given_back():
+                    await live.finished.wait()
+            claim = await self._gate.insist("store", lambda: self._ledger.claim(ask))
+            match claim:
+                case Granted():
+                    if await self._own(delivery, asked, claim, slot):
+                        return
+                case Settled():
+                    await self._answer_again(event_id, claim)
+                    return
+                case Busy(same_record=False):
+                    if live is not None:
+                        live.raise_to(claim.attempt, ask.deadline_ms)
+                    self._observe(RecordIgnored("absorbed by the live run"))
+                    return
+                case Busy():
+                    async with slot.given_back():
+                        await asyncio.sleep(min(claim.lease_left.total_seconds() + 0.01, _BUSY_POLL_S))
+                case Conflict():
+                    text = f"event id {event_id} is known with another payload, first at {claim.first}"
+                    conflict = Failed("conflict", text, InvalidRecord(text))
+                    await self._refuse(delivery, replace(asked, conflict=True), conflict)
+                    return
+                case _:
+                    assert_never(claim)
+
+    async def _own(self, delivery: Delivery, asked: Asked, granted: Granted, slot: RunSlot) -> bool:
+        """Run under the lease. False if the lease was lost on the way and the claim must be asked again."""
+        began = time.monotonic()
+        live = LiveRun(granted.lease, delivery.position, granted.attempt, granted.deadline_ms, slot.threads)
+        self._live[granted.lease.event_id] = live
+        stored = False
+        try:
+            outcome: Outcome
+            if asked.event is None:
+                outcome = _invalid(asked)
+            else:
+                outcome = await self._attempts.outcome(asked.event, granted, live, slot)
+            live.settling = True
+            verdict = await self._store(delivery, asked, live, outcome)
+            stored = True
+            await self._publish(live.lease, verdict)
+        except LeaseLost:
+            log.warning("lease lost", extra={"action": "lease_lost", "event_id": str(live.lease.event_id)})
+            return False
+        except asyncio.CancelledError:
+            if live.lost and (task := asyncio.current_task()) is not None and task.cancelling() == 1:
+                task.uncancel()
+                log.warning(
+                    "lease lost", extra={"action": "lease_lost", "event_id": str(live.lease.event_id)}
+                )
+                return False
+            raise
+        finally:
+            if not stored and not live.lost:
+                await self._release(live.lease)
+            del self._live[granted.lease.event_id]
+            live.close()
+        self._told(live.lease.event_id, verdict, time.monotonic() - began)
+        return True
+
+    async def _store(
+        self, delivery: Delivery, asked: Asked, live: LiveRun, outcome: Outcome
+    ) -> StoredVerdict:
+        attempt = live.attempt
+        while True:
+            verdict = self._writer.write(delivery, asked, attempt, outcome)
+            current = await self._gate.insist("store", lambda v=verdict: self._ledger.finish(live.lease, v))  # type: ignore[misc]  # mypy cannot infer a default argument
+            if current <= attempt:
+                return verdict
+            attempt = current
+
+    async def _publish(self, lease: Lease, verdict: StoredVerdict) -> None:
+        key = str(lease.event_id).encode()
+        await self._gate.insist(
+            "publish", lambda: self._sink.publish(key, verdict.dead_letter, verdict.result, verdict.attempt)
+        )
+        await self._gate.insist("store", lambda: self._ledger.mark_published(lease, verdict.attempt))
+
+    async def _answer_again(self, event_id: UUID, settled: Settled) -> None:
+        if settled.published and not settled.repeat:
+            self._observe(RecordIgnored("redelivered after its verdict"))
+            return
+        verdict = settled.verdict
+        if settled.published and verdict.dead_letter is not None:
+            # the dead letter stands; the asker alone has asked again
+            verdict = replace(verdict, dead_letter=None)
+        await self._publish(settled.lease, verdict)
+        self._told(event_id, verdict, 0.0)
+
+    async def _refuse(self, delivery: Delivery, asked: Asked, failed: Failed) -> None:
+        """A dead letter for a record that has no row of its own; its time is the record's, so repeats are equal."""
+        now = datetime.fromtimestamp(max(0, delivery.timestamp_ms) / 1000, UTC)
+        verdict = self._writer.write(delivery, asked, asked.headers.attempt, failed, now=now)
+        await self._gate.insist(
+            "publish",
+            lambda: self._sink.publish(delivery.key, verdict.dead_letter, verdict.result, verdict.attempt),
+        )
+        self._told(asked.event_id, verdict, 0.0)
+
+    async def _release(self, lease: Lease) -> None:
+        """Give the lease back if the store answers soon; otherwise it lapses by itself."""
+        task = asyncio.ensure_future(self._ledger.release(lease))
+        done, _ = await asyncio.wait({task}, timeout=_RELEASE_S)
+        if not done:
+            task.cancel()
+        elif task.exception() is not None:
+            log.info("lease left to lapse: %s", task.exception(), extra={"action": "lease_left"})
+
+    def _told(self, event_id: UUID | None, verdict: StoredVerdict, duration_s: float) -> None:
+        log.info(
+            "event settled: %s",
+            verdict.status,
+            extra={
+                "action": "settled",
+                "event_id": str(event_id),
+                "status": verdict.status,
+                "reason": verdict.reason,
+                "attempt": verdict.attempt,
+            },
+        )
+        self._observe(
+            VerdictPublished(str(event_id) if event_id else None, verdict.status, verdict.reason, duration_s)
+        )
+
+
+def _invalid(asked: Asked) -> Failed:
+    cause = asked.error or InvalidRecord("not readable")
+    return Failed("invalid", f"Invalid event: {cause}", cause)

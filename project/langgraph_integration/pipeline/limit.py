@@ -1,0 +1,83 @@
+"""DeadLetterLimit: stops the intake after a bad deploy instead of emptying the topic into dead letters."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from workflow_events.errors import ConfigurationError
+
+_SPAN_S = 300.0
+_PROBE_S = 30.0
+_RECOVERY = 10
+
+
+class DeadLetterLimit:
+    """Trips when more than `ratio` of the last `window` runs ended `error` within five minutes.
+
+    Tripped, it lets one event through every 30 s and opens again after 10 successes. Only runs count,
+    never records that cannot be decoded. `"0"` switches it off.
+    """
+
+    def __init__(self, setting: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ratio, self._window = _parse(setting)
+        self._clock = clock
+        self._ends: deque[tuple[float, str | None]] = deque(maxlen=self._window or None)
+        self._tripped = False
+        self._successes = 0
+        self._next_probe_at = 0.0
+
+    def record(self, error_type: str | None) -> None:
+        """A run ended; `error_type` is `None` unless it ended `error`."""
+        if self._window == 0:
+            return
+        now = self._clock()
+        self._ends.append((now, error_type))
+        if self._tripped:
+            self._successes = 0 if error_type else self._successes + 1
+            if self._successes >= _RECOVERY:
+                self._tripped = False
+                self._ends.clear()
+            elif error_type is None:
+                # one success raises hope: do not wait for the next without need
+                self._next_probe_at = now
+            return
+        errors = sum(1 for at, error in self._ends if error is not None and now - at <= _SPAN_S)
+        if errors > self._ratio * self._window:
+            self._tripped = True
+            self._successes = 0
+            self._next_probe_at = now + _PROBE_S
+
+    @property
+    def tripped(self) -> bool:
+        """Whether the intake is held."""
+        return self._tripped
+
+    @property
+    def commonest_error(self) -> str:
+        """The error type that most runs of the window ended with."""
+        counts = Counter(error for _, error in self._ends if error is not None)
+        return counts.most_common(1)[0][0] if counts else "none"
+
+    def allows(self, in_flight: int) -> bool:
+        """Whether one more run may start now. Tripped: a single probe, every 30 s."""
+        if not self._tripped:
+            return True
+        if in_flight or self._clock() < self._next_probe_at:
+            return False
+        self._next_probe_at = self._clock() + _PROBE_S
+        return True
+
+
+def _parse(setting: str) -> tuple[float, int]:
+    if setting.strip() == "0":
+        return 1.0, 0
+    try:
+        ratio_text, _, window_text = setting.partition("/")
+        ratio, window = float(ratio_text), int(window_text)
+    except ValueError:
+        ratio, window = 0.0, 0
+    if not 0 < ratio < 1 or window < 1:
+        raise ConfigurationError(
+            f"WORKFLOW_DEAD_LETTER_LIMIT is {setting!r}; use RATIO/WINDOW such as 0.5/200, or 0 to switch it off"
+        )
+    return ratio, window

@@ -1,0 +1,110 @@
+"""LiveRun: a run that this process holds the lease of, from its claim to its verdict."""
+
+import asyncio
+import time
+from concurrent.futures import Future
+from typing import Any
+
+from langgraph_integration.pipeline.ledger import Lease, Position
+from langgraph_integration.pipeline.run_context import Drained, RunContext
+
+_FINAL_REASONS = ("stop", "revoked")
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class LiveRun:
+    """One run in flight: its lease, the attempt it answers, its deadline, and how to ask it to stop."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        position: Position,
+        attempt: int,
+        deadline_ms: int | None,
+        threads: set["Future[Any]"],
+    ) -> None:
+        self.lease = lease
+        self.position = position
+        self.attempt = attempt
+        self.deadline_ms = deadline_ms
+        self.finished = asyncio.Event()
+        self.owner_task = asyncio.current_task()
+        self.lost = False
+        self.settling = False
+        """The verdict is being stored: the row may be done already, which looks like a lost lease."""
+        self._threads = threads
+        self._context: RunContext | None = None
+        self._drain_reason: str | None = None
+        self._drain = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._arm()
+
+    def raise_to(self, attempt: int, deadline_ms: int | None) -> None:
+        """A later ask was absorbed: the verdict answers it too, and its deadline is the one that counts."""
+        if attempt > self.attempt:
+            self.attempt, self.deadline_ms = attempt, deadline_ms
+            self._arm()
+
+    def deadline_passed(self) -> bool:
+        """Nobody waits for the answer any more."""
+        return self.deadline_ms is not None and now_ms() >= self.deadline_ms
+
+    def next_try(self, *, fresh: bool) -> RunContext:
+        """The context of the next try. Raises `Drained` if the run has been asked to stop."""
+        self._stop_if_drained()
+        self._context = RunContext(lease_epoch=self.lease.epoch, fresh=fresh, threads=self._threads)
+        return self._context
+
+    def request_drain(self, reason: str) -> None:
+        """Stop at the next super-step, or at once while waiting for a retry."""
+        self._drain_reason = reason
+        self._drain.set()
+        if self._context is not None:
+            self._context.request_drain(reason)
+
+    def lose(self) -> None:
+        """The lease went to another owner: end the run where it is."""
+        self.lost = True
+        if self.owner_task is not None:
+            self.owner_task.cancel("lease lost")
+
+    async def wait(self, seconds: float) -> None:
+        """Sleep until the next try, or until a drain or the deadline ends the wait. May raise `Drained`."""
+        try:
+            await asyncio.wait_for(self._drain.wait(), seconds)
+        except TimeoutError:
+            return
+        self._stop_if_drained()
+
+    async def threads_ended(self) -> None:
+        """Return once no synchronous node of this run occupies a thread."""
+        while self._threads:
+            await asyncio.wait([asyncio.wrap_future(future) for future in list(self._threads)])
+
+    def close(self) -> None:
+        """The verdict stands, or the run was given up."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.finished.set()
+
+    def _stop_if_drained(self) -> None:
+        if self._drain_reason in _FINAL_REASONS:
+            raise Drained(self._drain_reason or "")
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.deadline_ms is None:
+            return
+        seconds = max(0.0, (self.deadline_ms - now_ms()) / 1000)
+        self._timer = asyncio.get_running_loop().call_later(min(seconds, 86_400.0), self._deadline)
+
+    def _deadline(self) -> None:
+        if not self.deadline_passed():
+            self._arm()
+        elif self._drain_reason is None:
+            self.request_drain("deadline")

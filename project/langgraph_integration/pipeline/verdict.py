@@ -1,0 +1,146 @@
+"""From an outcome to the very bytes that will be published, so that a repeat is the same to the byte."""
+
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+from langgraph_integration.pipeline.asked import Asked, original_object
+from langgraph_integration.pipeline.delivery import Delivery
+from langgraph_integration.pipeline.ledger import StoredVerdict
+from langgraph_integration.pipeline.outcome import Failed, Outcome, Succeeded, Unfulfilled
+from langgraph_integration.pipeline.ports import VerdictSink
+from workflow_events import WorkflowResultEvent
+from workflow_events.codec import encode
+from workflow_events.dead_letter import DeadLetterError, DeadLetterEvent, DeadLetterOrigin
+from workflow_events.errors import NotJson, RecordTooLarge
+from workflow_events.ids import dead_letter_id, dead_letter_id_at, result_id
+from workflow_events.schema import ResultStatus
+
+_MESSAGE_LIMIT = 10_000  # characters; an error text is no place for a payload
+
+
+class VerdictWriter:
+    """Writes the result and the dead letter of one ended attempt, within the topics' size limits."""
+
+    def __init__(self, sink: VerdictSink, *, max_event_bytes: int) -> None:
+        self._sink = sink
+        self._max_event_bytes = max_event_bytes
+
+    def write(
+        self, delivery: Delivery, asked: Asked, attempt: int, outcome: Outcome, *, now: datetime | None = None
+    ) -> StoredVerdict:
+        """The records to publish.
+
+        A result that JSON cannot carry or that is too large for its topic becomes an error with the
+        reason `result-invalid`.
+        """
+        now = now or datetime.now(UTC)
+        match outcome:
+            case Succeeded(result=result):
+                return self._finished(delivery, asked, attempt, "success", result, None, now)
+            case Unfulfilled(result=result, error=error):
+                return self._finished(delivery, asked, attempt, "failure", result, error, now)
+            case Failed():
+                return self._failed(delivery, asked, attempt, outcome, now)
+            case _:
+                assert_never(outcome)
+
+    def _finished(
+        self,
+        delivery: Delivery,
+        asked: Asked,
+        attempt: int,
+        status: ResultStatus,
+        result: dict[str, Any],
+        error: str | None,
+        now: datetime,
+    ) -> StoredVerdict:
+        try:
+            record = self._result(asked, attempt, status, result, error, now)
+            if record is not None and len(record) > self._sink.result_limit_bytes:
+                raise RecordTooLarge(
+                    f"the result is {len(record)} bytes, the results topic takes {self._sink.result_limit_bytes}; "
+                    "return a reference instead of the data, or raise the topic's max.message.bytes"
+                )
+        except (NotJson, RecordTooLarge) as cause:
+            failed = Failed(
+                "result-invalid", f"The workflow finished, but its result cannot be sent: {cause}", cause
+            )
+            return self._failed(delivery, asked, attempt, failed, now)
+        return StoredVerdict(attempt=attempt, status=status, result=record, dead_letter=None)
+
+    def _failed(
+        self, delivery: Delivery, asked: Asked, attempt: int, failed: Failed, now: datetime
+    ) -> StoredVerdict:
+        return StoredVerdict(
+            attempt=attempt,
+            status="error",
+            result=self._result(asked, attempt, "error", {}, _text(failed.message), now),
+            dead_letter=self._dead_letter(delivery, asked, attempt, failed, now),
+            reason=failed.reason,
+        )
+
+    def _result(
+        self,
+        asked: Asked,
+        attempt: int,
+        status: ResultStatus,
+        result: dict[str, Any],
+        error: str | None,
+        now: datetime,
+    ) -> bytes | None:
+        if asked.event_id is None or asked.conflict:
+            return None
+        return encode(
+            WorkflowResultEvent(
+                correlation_id=asked.event_id,
+                workflow_id=asked.workflow_id or "",
+                workflow_run_id=asked.workflow_run_id or "",
+                result=result,
+                status=status,
+                error=error,
+                timestamp=now,
+                attempt=attempt,
+                result_id=result_id(asked.event_id, attempt, status),
+            )
+        )
+
+    def _dead_letter(
+        self, delivery: Delivery, asked: Asked, attempt: int, failed: Failed, now: datetime
+    ) -> bytes:
+        where = delivery.position
+        by_position = asked.event_id is None or asked.conflict
+        parsed = original_object(delivery, max_bytes=self._max_event_bytes)
+        record = b""
+        record = b""
+        for whole, original in ((True, parsed), (True, None), (False, None)):
+            letter = DeadLetterEvent(
+                dlq_id=dead_letter_id_at(where.topic, where.partition, where.offset)
+                if by_position or asked.event_id is None
+                else dead_letter_id(asked.event_id, attempt),
+                timestamp=now,
+                original_event=original,
+                error=DeadLetterError(type=type(failed.cause).__name__, message=_text(str(failed.cause))),
+                retry_count=failed.retry_count,
+                context={"workflow_id": asked.workflow_id, "workflow_run_id": asked.workflow_run_id},
+                reason=failed.reason,
+                attempt=attempt,
+                origin=DeadLetterOrigin.of(
+                    topic=where.topic,
+                    partition=where.partition,
+                    offset=where.offset,
+                    timestamp_ms=delivery.timestamp_ms,
+                    key=delivery.key,
+                    value=delivery.value,
+                    headers=delivery.headers,
+                    whole=whole,
+                ),
+            )
+            record = encode(letter)
+            if len(record) <= self._sink.dead_letter_limit_bytes:
+                break
+        return record
+
+
+def _text(message: str) -> str:
+    """Bounded, and free of lone surrogates, which JSON in UTF-8 cannot carry."""
+    return message[:_MESSAGE_LIMIT].encode("utf-8", errors="replace").decode("utf-8")
