@@ -12,7 +12,15 @@ from workflow_events.errors import InvalidEvent, InvalidRecord, UnsupportedVersi
 from workflow_events.schema import WireModel, WorkflowEvent, WorkflowResultEvent
 from workflow_events.strict_json import dump_json, parse_json
 
-__all__ = ["decode_event", "decode_result", "dump_json", "encode", "parse_json", "payload_hash"]
+__all__ = [
+    "decode_event",
+    "decode_result",
+    "dump_json",
+    "encode",
+    "parse_json",
+    "payload_hash",
+    "read_result",
+]
 
 _Model = TypeVar("_Model", bound=WireModel)
 
@@ -50,7 +58,13 @@ def decode_event(data: bytes | None, *, max_bytes: int | None = None) -> Workflo
 
 def decode_result(data: bytes | None) -> WorkflowResultEvent:
     """The result in a record's value. Raises `InvalidRecord`."""
-    return _validate(WorkflowResultEvent, _parse_object(data))
+    return read_result(data)[0]
+
+
+def read_result(data: bytes | None) -> tuple[WorkflowResultEvent, dict[str, Any]]:
+    """The result and the JSON object it was read from, unknown fields included. Raises `InvalidRecord`."""
+    fields = _parse_object(data)
+    return _validate(WorkflowResultEvent, fields), fields
 
 
 def payload_hash(event: WorkflowEvent) -> str:

@@ -70,7 +70,7 @@ class RecordTooLarge(WorkflowError, ValueError):
 
 
 class PublishFailed(WorkflowError, RuntimeError):
-    """The broker did not confirm a record. Publishing the same event again is safe: ids make repeats harmless."""
+    """The broker did not confirm a record. Publishing it again is safe: ids make repeats harmless."""
 
 
 class WorkflowTimeout(WorkflowError, TimeoutError):

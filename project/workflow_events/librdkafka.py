@@ -1,6 +1,7 @@
 """What every librdkafka client of ours shares: options, quiet logs, and the last thing that went wrong."""
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from workflow_events.settings import KafkaSettings
@@ -12,6 +13,8 @@ log = logging.getLogger(__name__)
 
 MAX_RECORD_BYTES: Final = 64 * 1024 * 1024
 """Above what any topic of ours takes: the broker's limit is the one that counts, and it names itself."""
+
+_SAY_AGAIN_AFTER: Final = 10.0
 
 REFUSED: Final = frozenset(
     {
@@ -57,12 +60,21 @@ class LastError:
 
 
 class _ClientLog:
-    """librdkafka's own warnings, in our log instead of on stderr. Whether they are errors is for those
-    to say who wait for an outcome, hence never above WARNING.
+    """librdkafka's own warnings, in our log instead of on stderr: one of a kind each ten seconds, the
+    rest at DEBUG (it may try to connect twenty times a second). Whether they are errors is for those to
+    say who wait for an outcome, hence never above WARNING.
     """
 
+    def __init__(self) -> None:
+        self._said: dict[object, float] = {}
+
     def log(self, level: int, text: str, *args: object) -> None:
-        """As `logging.Logger.log`."""
+        """As `logging.Logger.log`. The first argument is the kind, such as FAIL."""
+        kind, now = args[:1], time.monotonic()
+        if now - self._said.get(kind, -_SAY_AGAIN_AFTER) < _SAY_AGAIN_AFTER:
+            level = logging.DEBUG
+        else:
+            self._said[kind] = now
         log.log(min(level, logging.WARNING), text, *args, extra={"action": "client_log"})
 
 

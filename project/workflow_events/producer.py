@@ -70,6 +70,27 @@ class WorkflowEventProducer:
         except KafkaException as error:
             raise ConfigurationError(f"the producer's options cannot be used: {_text(error)}") from error
 
+    def publish(
+        self,
+        event: WorkflowEvent,
+        topic: str | None = None,
+        timeout: float = 10,
+        *,
+        attempt: int = 1,
+        deadline_ms: int | None = None,
+        traceparent: str | None = None,
+        tracestate: str | None = None,
+    ) -> None:
+        """Return once the broker has confirmed the event.
+
+        `timeout` is in seconds. What is then still queued here is never sent; what was on its way may
+        have arrived, and publishing the same event again is safe: that is `PublishFailed`. Also raises
+        `RecordTooLarge`, `NotJson` (before anything is sent) for a payload that is no JSON, and
+        RuntimeError after `close`. `topic` None = the environment's. For the keywords see `RecordHeaders`.
+        """
+        headers = RecordHeaders(str(event.event_id), attempt, deadline_ms, traceparent, tracestate)
+        self._publish(event, topic or self.topic, timeout, headers)
+
     def publish_event(
         self,
         event: WorkflowEvent,
@@ -81,12 +102,8 @@ class WorkflowEventProducer:
         traceparent: str | None = None,
         tracestate: str | None = None,
     ) -> bool:
-        """True once the broker has confirmed the event; False, with the cause logged, if it has not.
-
-        `timeout` is in seconds. What is then still queued here is never sent; what was on its way may
-        have arrived, and publishing the same event again is safe. Raises `NotJson` (before anything is
-        sent) for a payload that is no JSON, and RuntimeError after `close`. `topic` None = the
-        environment's. For the keywords see `RecordHeaders`.
+        """True once the broker has confirmed the event; False, with the cause logged, where `publish`
+        raises `PublishFailed` or `RecordTooLarge`. Raises `NotJson`, and RuntimeError after `close`.
         """
         headers = RecordHeaders(str(event.event_id), attempt, deadline_ms, traceparent, tracestate)
         try:

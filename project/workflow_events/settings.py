@@ -90,7 +90,8 @@ class KafkaSettings:
         object.__setattr__(self, "security_protocol", self.security_protocol.upper())
         if self.security_protocol not in _PROTOCOLS:
             raise ConfigurationError(
-                f"KAFKA_SECURITY_PROTOCOL is {self.security_protocol!r}; expected one of {', '.join(_PROTOCOLS)}"
+                f"KAFKA_SECURITY_PROTOCOL is {self.security_protocol!r}; expected one of "
+                f"{', '.join(_PROTOCOLS)}"
             )
         if self.uses_sasl:
             self._check_sasl()
