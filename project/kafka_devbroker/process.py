@@ -22,7 +22,14 @@ _LOG_TAIL_BYTES = 4000
 class GuardedProcess:
     """One running command, its output in `log_file`. See guard.py for how it ends with its parent."""
 
-    def __init__(self, command: list[str], *, log_file: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        log_file: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
         self._log_file = log_file
         with log_file.open("ab") as output:
             self._guard = subprocess.Popen(
@@ -31,6 +38,7 @@ class GuardedProcess:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 env=None if env is None else dict(env),
+                cwd=cwd,
             )
         self.pid = self._read_pid()
 
@@ -45,6 +53,11 @@ class GuardedProcess:
     @property
     def running(self) -> bool:
         return self._guard.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; 128 + n if signal n did it, None while it runs."""
+        return self._guard.poll()
 
     def log_tail(self) -> str:
         """The last 4 kB of what the process wrote."""
