@@ -94,7 +94,8 @@ class ConsumerConfig:
     def _check(self) -> None:
         if self.auto_offset_reset not in ("earliest", "latest"):
             raise ConfigurationError(
-                f"auto_offset_reset (KAFKA_AUTO_OFFSET_RESET) is {self.auto_offset_reset!r}; use earliest or latest"
+                f"auto_offset_reset (KAFKA_AUTO_OFFSET_RESET) is {self.auto_offset_reset!r}; "
+                "use earliest or latest"
             )
         for name in (
             "max_poll_records",

@@ -11,6 +11,7 @@ from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.dead_letter import DeadLetterQueue
 from langgraph_integration.engine import Engine, closed_within
 from langgraph_integration.pipeline.happenings import Happening, Observer
+from langgraph_integration.pipeline.status import ServiceStatus
 from langgraph_integration.processor import WorkflowProcessor
 from langgraph_integration.result_producer import ResultProducer
 from langgraph_integration.retry import RetryConfig
@@ -65,6 +66,11 @@ class LangGraphKafkaConsumer:
     def engine(self) -> Engine | None:
         """The started parts, for status and tests; `None` before `start` and after `stop`."""
         return self._engine
+
+    def status(self) -> ServiceStatus:
+        """One look at the service, from any thread; see `ServiceStatus`."""
+        engine = self._engine
+        return ServiceStatus() if engine is None else engine.status(running=self.running)
 
     async def start(self) -> None:
         """Connect, join the group and place its partitions: what is published from now on is seen.

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -33,6 +33,8 @@ from langgraph_integration.pipeline.offsets import OffsetTracker
 from langgraph_integration.pipeline.ports import Processor
 from langgraph_integration.pipeline.sink import PublishingSink
 from langgraph_integration.pipeline.slots import Slots
+from langgraph_integration.pipeline.status import ServiceStatus
+from langgraph_integration.pipeline.watchdog import LoopWatch
 from langgraph_integration.result_producer import ResultProducer
 from langgraph_integration.retry import RetryConfig
 from langgraph_integration.store import Store, open_store
@@ -70,6 +72,8 @@ class Engine:
         self.slots = Slots(config.max_concurrency)
         self.tracker = OffsetTracker()
         self.polled_at: float | None = None
+        self.watch = LoopWatch()
+        self.started_at = datetime.now(UTC)
         self._observe = observe
         self._store = store
         self._tasks: list[asyncio.Task[None]] = []
@@ -173,7 +177,10 @@ class Engine:
         return engine
 
     def _begin(self) -> None:
-        background: list[tuple[str, Coroutine[Any, Any, None]]] = [("lease-keeper", self.keeper.run())]
+        background: list[tuple[str, Coroutine[Any, Any, None]]] = [
+            ("lease-keeper", self.keeper.run()),
+            ("loop-watch", self.watch.run()),
+        ]
         if self.config.enable_auto_commit:
             background.append(("committer", self.committer.run()))
         self._tasks = [asyncio.create_task(each, name=name) for name, each in background]
@@ -208,8 +215,8 @@ class Engine:
         else:
             self.gate.hold(
                 "store identity",
-                f"the group's offsets were committed by a worker with another store ({foreign}); this one's is "
-                f"{self._store.store_id}. Give all workers of a group the same WORKFLOW_STATE_URL",
+                f"the group's offsets were committed by a worker with another store ({foreign}); this one's "
+                f"is {self._store.store_id}. Give all workers of a group the same WORKFLOW_STATE_URL",
             )
         if self.source.policy.metadata_kept is False:
             log.warning(
@@ -220,6 +227,44 @@ class Engine:
     async def partitions_revoked(self, partitions: Sequence[Partition]) -> None:
         """Drain, settle and commit what leaves."""
         await self.dispatcher.partitions_revoked(partitions)
+
+    def status(self, *, running: bool) -> ServiceStatus:
+        """One look at everything, from any thread."""
+        now = time.monotonic()
+        partitions = tuple(self.tracker.partitions)
+        return ServiceStatus(
+            started_at=self.started_at,
+            running=True,
+            stopping=not running,
+            joined=self.source.joined,
+            last_poll_age_s=None if self.polled_at is None else now - self.polled_at,
+            last_commit_age_s=now - self.committer.committed_at,
+            partitions=partitions,
+            lags={each: lag for each in partitions if (lag := self._lag(each)) is not None},
+            oldest_unsettled_s={each: self.tracker.oldest_age_s(each) for each in partitions},
+            in_flight=self.dispatcher.in_flight,
+            waiting=self.dispatcher.waiting,
+            slots=self.slots.limit,
+            slots_taken=self.slots.taken,
+            sync_threads=self.threads.size,
+            busy_threads=self.threads.busy,
+            overdue_threads=self.dispatcher.overdue_threads,
+            gate_reasons=self.gate.reasons,
+            limit_tripped=self.limit.tripped,
+            commonest_error=self.limit.commonest_error if self.limit.tripped else None,
+            main_loop_beat_s=now - self.watch.beat_at,
+            main_loop_worst_lag_s=self.watch.worst_lag_s,
+            kafka_loop_beat_s=now - self.kafka.beat_at,
+            kafka_loop_worst_lag_s=self.kafka.worst_lag_s,
+            blocked_by=self.watch.blocked_by,
+        )
+
+    def _lag(self, partition: Partition) -> int | None:
+        end = self.source.ends.get(partition)
+        position = self.tracker.watermark(partition)
+        if position is None:
+            position = self.source.policy.starts.get(partition)
+        return None if end is None or position is None else max(0, end - position)
 
     def _polled(self) -> None:
         self.polled_at = time.monotonic()

@@ -38,7 +38,8 @@ class WorkflowProcessor:
             workflow_timeout = env.number("WORKFLOW_EXECUTION_TIMEOUT", 300)
         if not workflow_timeout > 0:
             raise ConfigurationError(
-                f"workflow_timeout (WORKFLOW_EXECUTION_TIMEOUT) is {workflow_timeout}; it must be greater than 0 seconds"
+                f"workflow_timeout (WORKFLOW_EXECUTION_TIMEOUT) is {workflow_timeout}; "
+                "it must be greater than 0 seconds"
             )
         self.result_producer = result_producer
         self.workflow_timeout = workflow_timeout

@@ -66,8 +66,8 @@ class ResultProducer:
         """Publish one result; returns once the broker has acknowledged it.
 
         Raises RuntimeError before `start`, `NotJson` naming the path of a value that JSON cannot carry,
-        `RecordTooLarge`, and `BrokerUnavailable`, after which publishing again is safe: the `result_id` is the
-        same.
+        `RecordTooLarge`, and `BrokerUnavailable`, after which publishing again is safe: the `result_id` is
+        the same.
         """
         event = WorkflowResultEvent(
             correlation_id=correlation_id,

@@ -1,46 +1,57 @@
-"""The service: run the consumer until told to stop.
+"""The service: run the consumer until told to stop, with health and metrics served beside it.
 
-python -m langgraph_integration.service
+Start it with `python -m langgraph_integration.service` or `langgraph-kafka serve`.
 """
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from contextlib import suppress
 
 from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.consumer import LangGraphKafkaConsumer
-from workflow_events.errors import WorkflowError
+from langgraph_integration.graphs.threads import busy_node_threads
+from langgraph_integration.ops.logs import configure_logging
+from langgraph_integration.ops.metrics import Metrics
+from langgraph_integration.ops.monitoring import Monitoring
+from langgraph_integration.ops.settings import HttpSettings, LogSettings
+from workflow_events.errors import ConfigurationError, WorkflowError
 
 log = logging.getLogger(__name__)
 
 EXIT_OK = 0
-EXIT_UNCONFIRMED = 1
 EXIT_FAILED = 1
 EXIT_FORCED = 130
 
 
-async def main(config: ConsumerConfig | None = None) -> int:
+async def main(config: ConsumerConfig | None = None, *, http: HttpSettings | None = None) -> int:
     """Run until SIGINT or SIGTERM and return the exit code.
 
-    0 after an orderly stop, also when runs were left to their lease; 1 when the service could not start or
-    its last commit is unknown; a second signal forces the process to end with 130.
+    0 after an orderly stop, also when runs were left to their lease; 1 when the service could not run or
+    its last commit is unknown. A second signal ends the process at once with 130. `None` takes the
+    environment. Raises `ConfigurationError` for settings that cannot be used.
     """
+    config = config or ConsumerConfig()
     stop = asyncio.Event()
     _on_signals(stop)
-    consumer = LangGraphKafkaConsumer(config)
-    try:
-        await _unless_stopped(consumer, stop)
-    except WorkflowError as error:
-        log.error("cannot run: %s", error, extra={"action": "failed"})
-        return EXIT_FAILED
-    finally:
-        await consumer.stop()
-    return EXIT_OK if consumer.last_stop.committed else EXIT_UNCONFIRMED
+    metrics = Metrics()
+    consumer = LangGraphKafkaConsumer(config, observe=metrics.observe)
+    with Monitoring(config, http or HttpSettings.from_env(), metrics, consumer.status):
+        try:
+            await _run(consumer, stop)
+        except ConfigurationError:
+            raise
+        except WorkflowError as error:
+            log.error("the service cannot run: %s", error, extra={"action": "failed"})
+            return EXIT_FAILED
+        finally:
+            await consumer.stop()
+    return EXIT_OK if consumer.last_stop.committed else EXIT_FAILED
 
 
-async def _unless_stopped(consumer: LangGraphKafkaConsumer, stop: asyncio.Event) -> None:
+async def _run(consumer: LangGraphKafkaConsumer, stop: asyncio.Event) -> None:
     stopping = asyncio.create_task(stop.wait(), name="stop-signal")
     try:
         starting = asyncio.create_task(consumer.start(), name="start")
@@ -60,29 +71,43 @@ async def _unless_stopped(consumer: LangGraphKafkaConsumer, stop: asyncio.Event)
 
 
 def _on_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-
     def told(number: signal.Signals) -> None:
         if stop.is_set():
-            log.warning("second signal: stopping at once", extra={"action": "forced"})
+            log.warning("%s again: ending at once", number.name, extra={"action": "forced"})
             logging.shutdown()
-            # the event loop may be blocked in a drain; nothing but this ends the process for certain
-            signal.signal(number, signal.SIG_DFL)
-            sys.stderr.flush()
-            _exit_now()
+            # exit handlers would wait for the threads of running nodes
+            os._exit(EXIT_FORCED)
         log.info("%s: stopping", number.name, extra={"action": "signal", "signal": number.name})
         stop.set()
 
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told, number)
 
 
-def _exit_now() -> None:
-    import os
+def run(config: ConsumerConfig | None = None, *, http: HttpSettings | None = None) -> int:
+    """The exit code of `main` in an event loop of its own.
 
-    os._exit(EXIT_FORCED)
+    Ends the process itself where synchronous nodes still run: neither the loop nor the interpreter would
+    end before them.
+    """
+    with asyncio.Runner() as runner:
+        code = runner.run(main(config, http=http))
+        if busy := busy_node_threads(runner.get_loop()):
+            log.warning("%d synchronous nodes still run", busy, extra={"action": "threads_left"})
+            logging.shutdown()
+            os._exit(code)
+    return code
+
+
+def _from_environment() -> int:
+    try:
+        configure_logging(LogSettings.from_env())
+        return run()
+    except ConfigurationError as error:
+        log.error("%s", error, extra={"action": "failed"})
+        return EXIT_FAILED
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    sys.exit(asyncio.run(main()))
+    sys.exit(_from_environment())

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _LEAVE_S = 2.0  # the guide's "force-closed after 2 seconds"
 _CALL_S = 5.0
 _JOIN_S = 60.0
+_ENDS_S = 1.0
 _KEEP_ALIVE_S = 60.0  # a fifth of aiokafka's max_poll_interval_ms
 
 
@@ -60,6 +61,9 @@ class KafkaEventSource:
         self._client: AIOKafkaConsumer | None = None
         self._assignment: Assignment | None = None
         self._polled_at = time.monotonic()
+        self._ends_noted_at = 0.0
+        self.ends: Mapping[Partition, int] = {}
+        """The end offset of each partition, as the last fetches told it."""
 
     @property
     def policy(self) -> StartPolicy:
@@ -115,6 +119,7 @@ class KafkaEventSource:
         except OffsetOutOfRangeError as error:
             raise await self._out_of_range(client, error) from error
         generation = assignment.generation
+        self._note_ends(client)
         return [_delivery(record, generation) for records in batches.values() for record in records]
 
     async def _keep_alive(self, client: AIOKafkaConsumer) -> None:
@@ -141,8 +146,8 @@ class KafkaEventSource:
                 f"{partition.topic}[{partition.partition}] at {offset}, the topic holds {first} to {last}"
             )
         return BrokerUnavailable(
-            f"the group's offset is out of range ({'; '.join(texts) or 'unknown partition'}): the topic was recreated "
-            "or kept its records too briefly. Nothing is skipped silently; reset the group's offsets with "
+            f"the group's offset is out of range ({'; '.join(texts) or 'unknown partition'}): the topic was "
+            "recreated or kept its records too briefly. Nothing is skipped silently; reset the group's offsets with "
             "kafka-consumer-groups.sh --reset-offsets when you know what is missing"
         )
 
@@ -177,19 +182,14 @@ class KafkaEventSource:
         if wanted:
             await client.commit(wanted)
 
-    async def lag(self) -> Mapping[Partition, int]:
-        """Records between our position and the end of each partition, as far as known, without a request."""
-        lags: Mapping[Partition, int] = await self._ask(self._lag())
-        return lags
-
-    async def _lag(self) -> dict[Partition, int]:
-        client = self._running_client
-        lags: dict[Partition, int] = {}
-        for where in client.assignment():
-            end = client.highwater(where)
-            if end is not None:
-                lags[Partition(where.topic, where.partition)] = max(0, end - await client.position(where))
-        return lags
+    def _note_ends(self, client: AIOKafkaConsumer) -> None:
+        if time.monotonic() - self._ends_noted_at < _ENDS_S:
+            return
+        self._ends_noted_at = time.monotonic()
+        ends = {where: client.highwater(where) for where in client.assignment()}
+        self.ends = {
+            Partition(each.topic, each.partition): end for each, end in ends.items() if end is not None
+        }
 
     async def stop(self) -> bool:
         """Leave the group within two seconds; False if the client had to be abandoned. Never raises."""
@@ -201,6 +201,11 @@ class KafkaEventSource:
         except (RuntimeError, OSError) as error:
             log.warning("consumer abandoned: %s", error, extra={"action": "consumer_abandoned"})
             return False
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has answered and its partitions are placed."""
+        return self._assignment is not None and self._assignment.joined.is_set()
 
     @property
     def _running_client(self) -> AIOKafkaConsumer:

@@ -31,6 +31,9 @@ class StartPolicy:
         self._start_at = start_at
         self._store_id = store_id
         self._metadata = metadata
+        self.starts: dict[Partition, int] = {}
+        """Where each partition began when it was placed."""
+
         self.foreign_store: str | None = None
         """The id of another store that settled one of our partitions, or `None`."""
         self.metadata_kept: bool | None = None
@@ -48,17 +51,21 @@ class StartPolicy:
         fresh = [where for where in ours if where not in known]
         for where in ours:
             if where in known:
-                client.seek(where, known[where])
+                self._seek(client, where, known[where])
         if fresh:
             await self._begin(client, fresh, new_group=not known)
         if known:
             await self._check_store([where for where in ours if where in known])
 
+    def _seek(self, client: AIOKafkaConsumer, where: TopicPartition, offset: int) -> None:
+        client.seek(where, offset)
+        self.starts[Partition(where.topic, where.partition)] = offset
+
     async def _begin(self, client: AIOKafkaConsumer, fresh: list[TopicPartition], *, new_group: bool) -> None:
         at_end = new_group and self._start_at == "latest"
         offsets = await (client.end_offsets(fresh) if at_end else client.beginning_offsets(fresh))
         for where, offset in offsets.items():
-            client.seek(where, offset)
+            self._seek(client, where, offset)
         await client.commit(
             {where: OffsetAndMetadata(offset, self._metadata) for where, offset in offsets.items()}
         )

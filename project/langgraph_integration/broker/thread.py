@@ -27,6 +27,9 @@ class KafkaThread:
         self.worst_lag_s = 0.0
         """The longest that this loop was late, in seconds, since the thread started."""
 
+        self.beat_at = 0.0
+        """The last sign of life of this loop (monotonic seconds)."""
+
     def start(self) -> None:
         """Start the thread, or count one more user of it."""
         self._users += 1
@@ -60,7 +63,8 @@ class KafkaThread:
         while True:
             due = time.monotonic() + interval_s
             await asyncio.sleep(interval_s)
-            self.worst_lag_s = max(self.worst_lag_s, time.monotonic() - due)
+            self.beat_at = time.monotonic()
+            self.worst_lag_s = max(self.worst_lag_s, self.beat_at - due)
 
     def stop(self) -> None:
         """Give up one use; the last one ends the thread. Blocks for at most two seconds."""

@@ -83,7 +83,8 @@ def read_manifest(path: Path) -> Manifest:
     default = ours.default or (next(iter(graphs)) if len(graphs) == 1 else None)
     if default is None:
         raise ConfigurationError(
-            f"{path}: several graphs and no default; set langgraph_kafka.default to one of {', '.join(graphs)}"
+            f"{path}: several graphs and no default; set langgraph_kafka.default to one of "
+            f"{', '.join(graphs)}"
         )
     settings = {
         name: GraphSettings(each.durability, each.timeout_seconds, each.recursion_limit)

@@ -36,7 +36,7 @@ class GraphSpec:
     graph: Graph
     settings: GraphSettings
     multi_agent: bool = False
-    """The guide's graph: its state is built by `event_to_multi_agent_state` and its result has four fields."""
+    """The guide's graph: `event_to_multi_agent_state` builds its state, its result has the guide's fields."""
 
 
 def graph_input(spec: GraphSpec, event: WorkflowEvent) -> dict[str, Any]:

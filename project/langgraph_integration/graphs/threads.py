@@ -59,3 +59,9 @@ def install_node_threads(loop: asyncio.AbstractEventLoop, threads: int) -> NodeT
         if before is not None:
             before.shutdown(wait=False)
     return pool
+
+
+def busy_node_threads(loop: asyncio.AbstractEventLoop) -> int:
+    """How many synchronous nodes of this loop's graphs have not ended."""
+    pool = _installed.get(loop)
+    return pool.busy if pool else 0

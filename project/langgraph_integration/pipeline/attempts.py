@@ -90,7 +90,7 @@ class Attempts:
                 if live.deadline_passed():
                     return _deadline(retries)
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a graph may raise anything; here it is decided
                 failed = self._final(error, retries)
                 if failed is not None:
                     return failed

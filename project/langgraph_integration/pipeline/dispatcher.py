@@ -62,6 +62,7 @@ class Dispatcher:
         self._waiting: deque[Delivery] = deque()
         self._running: dict[asyncio.Task[None], Delivery] = {}
         self._paused: set[Partition] = set()
+        self._lingering: set[OneSlot] = set()
         self._taking = False
         self._fetch: asyncio.Task[None] | None = None
         self._run_ended = asyncio.Event()
@@ -71,6 +72,16 @@ class Dispatcher:
     def in_flight(self) -> int:
         """Deliveries that were started and are not settled."""
         return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """Deliveries that were polled and not started."""
+        return len(self._waiting)
+
+    @property
+    def overdue_threads(self) -> int:
+        """Synchronous nodes that go on although their run has ended; each keeps a slot."""
+        return sum(len(slot.threads) for slot in list(self._lingering))
 
     async def take(self, wanted: Callable[[], bool]) -> None:
         """Take and start deliveries while `wanted()`; runs that were started go on when this returns."""
@@ -163,7 +174,11 @@ class Dispatcher:
                 "run given back: %s", drained, extra={"action": "drained", "offset": delivery.position.offset}
             )
         finally:
-            await slot.close()
+            self._lingering.add(slot)
+            try:
+                await slot.close()
+            finally:
+                self._lingering.discard(slot)
 
     async def _balance_partitions(self) -> None:
         """Pause partitions with too many unsettled offsets, resume those that have caught up by half."""

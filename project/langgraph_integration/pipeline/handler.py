@@ -183,7 +183,7 @@ class EventHandler:
         self._told(event_id, verdict, 0.0)
 
     async def _refuse(self, delivery: Delivery, asked: Asked, failed: Failed) -> None:
-        """A dead letter for a record that has no row of its own; its time is the record's, so repeats are equal."""
+        """A dead letter for a record without a row of its own; its time is the record's, for equal repeats."""
         now = datetime.fromtimestamp(max(0, delivery.timestamp_ms) / 1000, UTC)
         verdict = self._writer.write(delivery, asked, asked.headers.attempt, failed, now=now)
         await self._gate.insist(

@@ -78,6 +78,6 @@ def _parse(setting: str) -> tuple[float, int]:
         ratio, window = 0.0, 0
     if not 0 < ratio < 1 or window < 1:
         raise ConfigurationError(
-            f"WORKFLOW_DEAD_LETTER_LIMIT is {setting!r}; use RATIO/WINDOW such as 0.5/200, or 0 to switch it off"
+            f"WORKFLOW_DEAD_LETTER_LIMIT is {setting!r}; use RATIO/WINDOW such as 0.5/200, or 0 for off"
         )
     return ratio, window

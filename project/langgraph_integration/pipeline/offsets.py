@@ -1,6 +1,7 @@
 """OffsetTracker: what may be committed while runs finish in any order."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from langgraph_integration.pipeline.delivery import Partition
@@ -11,7 +12,7 @@ from langgraph_integration.pipeline.ledger import Position
 class _State:
     generation: int
     # insertion order is offset order, because a partition is read in order
-    unsettled: dict[int, None] = field(default_factory=dict)
+    unsettled: dict[int, float] = field(default_factory=dict)
     next_offset: int | None = None
     committed: int | None = None
 
@@ -27,7 +28,8 @@ class OffsetTracker:
     commit is the lowest unsettled one, else the one after the last received: never past an unsettled one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._partitions: dict[Partition, _State] = {}
 
     def assign(self, partition: Partition, generation: int) -> None:
@@ -48,7 +50,7 @@ class OffsetTracker:
             return False
         if state.next_offset is not None and position.offset < state.next_offset:
             return False
-        state.unsettled[position.offset] = None
+        state.unsettled[position.offset] = self._clock()
         state.next_offset = position.offset + 1
         return True
 
@@ -81,6 +83,17 @@ class OffsetTracker:
         """How many offsets of the partition wait to be settled."""
         state = self._partitions.get(partition)
         return len(state.unsettled) if state else 0
+
+    def oldest_age_s(self, partition: Partition) -> float:
+        """Seconds since the oldest unsettled offset of the partition was received; 0 if there is none."""
+        state = self._partitions.get(partition)
+        first = next(iter(state.unsettled.values()), None) if state else None
+        return 0.0 if first is None else self._clock() - first
+
+    def watermark(self, partition: Partition) -> int | None:
+        """The next offset that would be committed; `None` while nothing was received."""
+        state = self._partitions.get(partition)
+        return state.watermark if state else None
 
     @property
     def partitions(self) -> list[Partition]:

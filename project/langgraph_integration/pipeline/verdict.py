@@ -58,7 +58,7 @@ class VerdictWriter:
             record = self._result(asked, attempt, status, result, error, now)
             if record is not None and len(record) > self._sink.result_limit_bytes:
                 raise RecordTooLarge(
-                    f"the result is {len(record)} bytes, the results topic takes {self._sink.result_limit_bytes}; "
+                    f"the result is {len(record)} bytes, its topic takes {self._sink.result_limit_bytes}; "
                     "return a reference instead of the data, or raise the topic's max.message.bytes"
                 )
         except (NotJson, RecordTooLarge) as cause:

@@ -1,0 +1,67 @@
+"""`langgraph-kafka serve`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from langgraph_integration.ops.console import Servers, handled
+
+
+@handled(
+    "langgraph-kafka serve",
+    "langgraph-kafka serve --config ~/agents/langgraph.json --max-concurrency 50",
+    "WORKFLOW_STATE_URL=postgresql://db/agents langgraph-kafka serve --bootstrap-servers kafka:9092",
+)
+def serve(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="LANGGRAPH.JSON",
+            help="Names your graphs. Default: LANGGRAPH_CONFIG, ./langgraph.json, the built-in graph.",
+        ),
+    ] = None,
+    bootstrap_servers: Servers = None,
+    topic: Annotated[str | None, typer.Option(help="Of events. KAFKA_WORKFLOW_EVENTS_TOPIC.")] = None,
+    group_id: Annotated[str | None, typer.Option(help="KAFKA_CONSUMER_GROUP_ID.")] = None,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="A new group starts at the first event, not at the end.")
+    ] = False,
+    state_url: Annotated[
+        str | None,
+        typer.Option(help="Where runs are kept: sqlite:PATH, postgresql://..., memory:. WORKFLOW_STATE_URL."),
+    ] = None,
+    max_concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once. WORKFLOW_MAX_CONCURRENCY.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds a run may take. WORKFLOW_EXECUTION_TIMEOUT.")
+    ] = None,
+    http_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Health and metrics on 127.0.0.1; 0 = off. WORKFLOW_HTTP_PORT."),
+    ] = None,
+) -> int:
+    """Run the service until Ctrl-C or SIGTERM: take events, run graphs, publish results.
+
+    Options win over the environment; every other setting has its variable. The same as
+    `python -m langgraph_integration.service`. Exit codes: 0 stopped in order, 1 could not run or the last
+    commit is unknown, 130 forced by a second signal.
+    """
+    from langgraph_integration.config import ConsumerConfig
+    from langgraph_integration.ops.settings import HttpSettings
+    from langgraph_integration.service import run
+
+    given: dict[str, Any] = {
+        "graphs_file": None if config is None else str(config),
+        "bootstrap_servers": bootstrap_servers,
+        "topic": topic,
+        "group_id": group_id,
+        "auto_offset_reset": "earliest" if from_beginning else None,
+        "state_url": state_url,
+        "max_concurrency": max_concurrency,
+        "execution_timeout": timeout,
+    }
+    settings = ConsumerConfig(**given)
+    return run(settings, http=HttpSettings.from_env(http_port))
