@@ -31,14 +31,21 @@ class StoreLedger:
         self._owner = owner
         self._lease_ms = _milliseconds(lease_time)
         self._held: dict[UUID, int] = {}
+        self._claiming: set[UUID] = set()
 
     @property
     def store_id(self) -> str:
         return self._backend.store_id
 
     async def claim(self, ask: Ask) -> Claim:
-        held = ask.event_id in self._held
-        answer = await self._backend.run(c.ClaimRun(ask, self._owner, self._lease_ms, held))
+        held = ask.event_id in self._held or ask.event_id in self._claiming
+        first = ask.event_id not in self._claiming
+        self._claiming.add(ask.event_id)
+        try:
+            answer = await self._backend.run(c.ClaimRun(ask, self._owner, self._lease_ms, held))
+        finally:
+            if first:
+                self._claiming.discard(ask.event_id)
         if isinstance(answer, Granted):
             self._held[ask.event_id] = answer.lease.epoch
             if not answer.resumed:

@@ -64,5 +64,17 @@ async def _open(url: StoreUrl, memory: MemoryDatabase | None) -> Backend:
             return MemoryBackend(memory or MemoryDatabase())
         case SqliteUrl(path):
             return await open_sqlite(path)
-        case PostgresUrl():
-            raise ConfigurationError("WORKFLOW_STATE_URL: postgresql is not supported yet")
+        case PostgresUrl(dsn):
+            return await _open_postgres(dsn)
+
+
+async def _open_postgres(dsn: str) -> Backend:
+    """Its client is an extra, so it is imported only here."""
+    try:
+        from langgraph_integration.store.postgres import open_postgres
+    except ImportError as error:
+        raise ConfigurationError(
+            "WORKFLOW_STATE_URL names PostgreSQL, but psycopg is not installed: pip install"
+            " 'langgraph-kafka[postgres]'"
+        ) from error
+    return await open_postgres(dsn)

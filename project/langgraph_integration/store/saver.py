@@ -37,6 +37,7 @@ class LedgerSaver(BaseCheckpointSaver[int]):
         super().__init__(serde=StrictSerializer())
         self._backend = backend
         self._fresh: set[str] = set()
+        self.spared_lookups = 0
 
     def expect_nothing(self, thread_id: str) -> None:
         """Spare the look-up before the first step of a thread that was just made."""
@@ -149,6 +150,7 @@ class LedgerSaver(BaseCheckpointSaver[int]):
     def _load(self, config: RunnableConfig) -> c.LoadCheckpoint | None:
         conf = config["configurable"]
         if conf["thread_id"] in self._fresh:
+            self.spared_lookups += 1
             return None
         return c.LoadCheckpoint(
             str(conf["thread_id"]), conf.get("checkpoint_ns", ""), get_checkpoint_id(config)

@@ -4,14 +4,21 @@ Statements use `{p}` for a parameter, `{now}` for the database's clock in millis
 `{greatest}` for the larger of two numbers; `dialect` fills them in.
 """
 
-from langgraph_integration.store.commands import CheckpointRow, WriteRow
+from collections.abc import Sequence
+from datetime import timedelta
+
+from langgraph_integration.store.commands import CheckpointRow, ClaimRun, FinishRun, WriteRow
 from langgraph_integration.store.runs import RunRow
+from workflow_events.errors import ConfigurationError
 
 SCHEMA_VERSION = 1
 
 RUN_COLUMNS = ", ".join(RunRow._fields)
 CHECKPOINT_COLUMNS = ", ".join(CheckpointRow._fields)
 WRITE_COLUMNS = ", ".join(WriteRow._fields)
+
+CHECKPOINT_ROW = f"VALUES ({', '.join(['{p}'] * len(CheckpointRow._fields))})"
+WRITE_ROW = f"VALUES ({', '.join(['{p}'] * len(WriteRow._fields))})"
 
 _KNOWN = """(excluded.record_topic = runs.record_topic AND excluded.record_partition = runs.record_partition
     AND excluded.record_offset = runs.record_offset OR {contains})"""
@@ -20,8 +27,8 @@ GRANT_RUN = f"""
 INSERT INTO runs (event_id, epoch, owner, lease_until, attempt, claims, retry_count, retry_at, deadline_ms,
     payload_hash, workflow_id, workflow_run_id, graph, record_topic, record_partition, record_offset, asks,
     published, has_state, created_at)
-VALUES ({{p}}, 1, {{p}}, {{now}} + {{p}}, {{p}}, 1, 0, 0, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}},
-    '', FALSE, TRUE, {{now}})
+VALUES ({{p}}, 1, {{p}}, {{now}} + {{p}}, {{p}}, 1, 0, 0, {{p}}, {{p}}, {{p}}, {{p}}, {{p}},
+    {{p}}, {{p}}, {{p}}, '', FALSE, TRUE, {{now}})
 ON CONFLICT (event_id) DO UPDATE SET
     epoch = runs.epoch + 1,
     owner = excluded.owner,
@@ -70,14 +77,14 @@ WHERE event_id = {p} AND epoch = {p} AND status IS NULL
 """
 
 PUT_CHECKPOINT = f"""
-INSERT INTO checkpoints ({CHECKPOINT_COLUMNS}) VALUES ({{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}})
+INSERT INTO checkpoints ({CHECKPOINT_COLUMNS}) {CHECKPOINT_ROW}
 ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id) DO UPDATE SET parent_id = excluded.parent_id,
     run_id = excluded.run_id, epoch = excluded.epoch, kind = excluded.kind, state = excluded.state
 """
 
 PUT_WRITE = f"""
 INSERT INTO checkpoint_writes ({WRITE_COLUMNS})
-VALUES ({{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}}, {{p}})
+{WRITE_ROW}
 ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO UPDATE SET
     task_path = excluded.task_path, channel = excluded.channel, epoch = excluded.epoch,
     kind = excluded.kind, value = excluded.value
@@ -119,3 +126,50 @@ DELETE FROM {{table}} WHERE thread_id = {p} AND checkpoint_ns = {p} AND checkpoi
 
 OLD_RUN = "finished_at <= {now} - {p} AND published"
 STALE_RUN = "finished_at <= {now} - {p} AND has_state"
+
+
+def grant_parameters(command: ClaimRun) -> Sequence[object]:
+    """For `GRANT_RUN`."""
+    ask = command.ask
+    return (
+        command.key,
+        command.owner,
+        command.lease_ms,
+        ask.attempt,
+        ask.deadline_ms,
+        ask.payload_hash,
+        ask.workflow_id,
+        ask.workflow_run_id,
+        ask.graph,
+        ask.position.topic,
+        ask.position.partition,
+        ask.position.offset,
+        command.held,
+    )
+
+
+def finish_parameters(command: FinishRun) -> Sequence[object]:
+    """For `FINISH_RUN`."""
+    verdict = command.verdict
+    stored = (verdict.attempt, verdict.status, verdict.reason, verdict.result, verdict.dead_letter)
+    return (*stored, command.key, command.lease.epoch, verdict.attempt)
+
+
+def save_parameters(row: RunRow) -> Sequence[object]:
+    """For `SAVE_RUN`."""
+    counters = (row.epoch, row.owner, row.attempt, row.claims, row.retry_count, row.retry_at)
+    return (*counters, row.deadline_ms, row.published, row.asks, row.event_id)
+
+
+def milliseconds(time: timedelta) -> int:
+    """The clock's unit."""
+    return round(time / timedelta(milliseconds=1))
+
+
+def check_version(found: str) -> None:
+    """Raises ConfigurationError if the tables are of another version than this code."""
+    if found != str(SCHEMA_VERSION):
+        raise ConfigurationError(
+            f"WORKFLOW_STATE_URL names a store of schema version {found}, this release reads version"
+            f" {SCHEMA_VERSION}: use the release that wrote it, or another store"
+        )

@@ -95,7 +95,7 @@ class SqliteCheckpoints(Session):
         return c.SweepCount(runs, checkpoints, writes, touched=len(doomed))
 
     def count_sweepable(self, query: c.CountSweepable) -> c.SweepCount:
-        ages = (milliseconds(query.keep_runs), milliseconds(query.keep_checkpoints))
+        ages = (sql.milliseconds(query.keep_runs), sql.milliseconds(query.keep_checkpoints))
         runs = self._count(f"SELECT count(*) FROM runs WHERE {OLD_RUN}", ages[:1])
         checkpoints = self._count(f"SELECT count(*) FROM checkpoints WHERE thread_id IN ({DOOMED})", ages)
         writes = self._count(f"SELECT count(*) FROM checkpoint_writes WHERE thread_id IN ({DOOMED})", ages)
@@ -117,7 +117,7 @@ class SqliteCheckpoints(Session):
 
     def _ids(self, condition: str, age: timedelta, limit: int) -> Sequence[str]:
         statement = f"SELECT event_id FROM runs WHERE {condition} LIMIT ?"
-        return [row[0] for row in self._connection.execute(statement, (milliseconds(age), limit))]
+        return [row[0] for row in self._connection.execute(statement, (sql.milliseconds(age), limit))]
 
     def _each(self, statement: str, ids: Sequence[str]) -> int:
         return self._connection.executemany(statement, [(id_,) for id_ in ids]).rowcount if ids else 0
@@ -125,8 +125,3 @@ class SqliteCheckpoints(Session):
     def _count(self, statement: str, parameters: tuple[int, ...]) -> int:
         count: int = self._connection.execute(statement, parameters).fetchone()[0]
         return count
-
-
-def milliseconds(time: timedelta) -> int:
-    """The clock's unit."""
-    return round(time / timedelta(milliseconds=1))

@@ -3,8 +3,7 @@
 import sqlite3
 from uuid import uuid4
 
-from langgraph_integration.store.sql import SCHEMA_VERSION
-from workflow_events.errors import ConfigurationError
+from langgraph_integration.store.sql import SCHEMA_VERSION, check_version
 
 NOW = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 """The database's clock in milliseconds; `unixepoch('subsec')` would need SQLite 3.42."""
@@ -85,12 +84,3 @@ def read_store_id(connection: sqlite3.Connection) -> str:
     """The store id of a database that has its tables already."""
     store_id: str = connection.execute("SELECT value FROM meta WHERE name = 'store_id'").fetchone()[0]
     return store_id
-
-
-def check_version(found: str) -> None:
-    """Raises ConfigurationError if the tables are of another version than this code."""
-    if found != str(SCHEMA_VERSION):
-        raise ConfigurationError(
-            f"WORKFLOW_STATE_URL names a store of schema version {found}, this release reads version"
-            f" {SCHEMA_VERSION}: use the release that wrote it, or another store"
-        )

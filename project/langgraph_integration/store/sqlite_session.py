@@ -60,23 +60,7 @@ class SqliteSession(SqliteCheckpoints):
         return self._store_id
 
     def try_grant(self, command: c.ClaimRun) -> tuple[RunRow | None, int]:
-        ask = command.ask
-        parameters = (
-            command.key,
-            command.owner,
-            command.lease_ms,
-            ask.attempt,
-            ask.deadline_ms,
-            ask.payload_hash,
-            ask.workflow_id,
-            ask.workflow_run_id,
-            ask.graph,
-            ask.position.topic,
-            ask.position.partition,
-            ask.position.offset,
-            command.held,
-        )
-        found = self._connection.execute(GRANT_RUN, parameters).fetchall()
+        found = self._connection.execute(GRANT_RUN, sql.grant_parameters(command)).fetchall()
         self._epochs.pop(command.key, None)
         return _row(found[0]) if found else (None, 0)
 
@@ -88,16 +72,11 @@ class SqliteSession(SqliteCheckpoints):
         return _row(self._connection.execute(LOAD_RUN, (event_id,)).fetchone())
 
     def save_run(self, row: RunRow) -> None:
-        changed = (row.epoch, row.owner, row.attempt, row.claims, row.retry_count, row.retry_at)
-        rest = (row.deadline_ms, row.published, row.asks, row.event_id)
-        self._connection.execute(SAVE_RUN, changed + rest)
+        self._connection.execute(SAVE_RUN, sql.save_parameters(row))
         self._epochs.pop(row.event_id, None)
 
     def store_verdict(self, command: c.FinishRun) -> bool:
-        lease, verdict = command.lease, command.verdict
-        parameters = (verdict.attempt, verdict.status, verdict.reason, verdict.result, verdict.dead_letter)
-        where = (command.key, lease.epoch, verdict.attempt)
-        return self._connection.execute(FINISH_RUN, parameters + where).rowcount == 1
+        return self._connection.execute(FINISH_RUN, sql.finish_parameters(command)).rowcount == 1
 
     def store_retry(self, command: c.ScheduleRetry) -> bool:
         parameters = (command.retry_count, command.delay_ms, command.key, command.lease.epoch)

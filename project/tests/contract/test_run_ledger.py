@@ -1,0 +1,306 @@
+"""The contract of `pipeline.ledger.RunLedger`, on every database."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from langgraph_integration.pipeline.ledger import (
+    Busy,
+    Conflict,
+    Granted,
+    Lease,
+    LeaseState,
+    Position,
+    Settled,
+)
+from tests.contract.asks import ask, granted, is_a, verdict
+from tests.contract.conftest import Database
+from tests.support.waiting import wait_until
+from workflow_events.errors import LeaseLost
+
+SHORT = timedelta(milliseconds=150)
+
+
+async def test_a_new_event_is_granted_to_the_first_who_asks(database: Database) -> None:
+    """The first claim of an id makes epoch 1, one claim, nothing to resume."""
+    wanted = ask(deadline_ms=1234)
+    async with database.open("a") as store:
+        grant = await granted(store, wanted)
+    assert grant == Granted(Lease(wanted.event_id, 1, "a"), 1, 1, 0, timedelta(0), 1234, resumed=False)
+
+
+async def test_the_same_record_meets_a_live_lease(database: Database) -> None:
+    """Another owner with the same record waits for the lease to end."""
+    wanted = ask()
+    async with database.open("a") as first, database.open("b") as second:
+        await granted(first, wanted)
+        busy = is_a(Busy, await second.ledger.claim(wanted))
+    assert (busy.owner, busy.same_record, busy.attempt) == ("a", True, 1)
+    assert timedelta(minutes=4) < busy.lease_left <= timedelta(minutes=5)
+
+
+async def test_an_owner_that_holds_a_run_is_not_granted_it_again(database: Database) -> None:
+    """A live run is busy for its own owner too."""
+    wanted = ask()
+    async with database.open() as store:
+        await granted(store, wanted)
+        is_a(Busy, await store.ledger.claim(wanted))
+
+
+async def test_an_owner_gets_back_a_run_that_it_no_longer_holds(database: Database) -> None:
+    """A process that dropped a run, or was started again under its old name, need not wait for itself."""
+    wanted = ask()
+    async with database.open("a") as store:
+        await granted(store, wanted)
+    async with database.open("a") as store:
+        again = await granted(store, wanted)
+    assert (again.lease.epoch, again.claims, again.resumed) == (2, 2, True)
+
+
+async def test_a_lapsed_lease_is_taken_over(database: Database) -> None:
+    """When the lease has run out by the database's clock, the next claim gets the run under a new epoch."""
+    wanted = ask()
+    async with database.open("a", SHORT) as first, database.open("b", SHORT) as second:
+        old = await granted(first, wanted)
+
+        async def taken() -> Granted | None:
+            claim = await second.ledger.claim(wanted)
+            return claim if isinstance(claim, Granted) else None
+
+        new = await wait_until(taken, description="the lease to lapse")
+        assert (new.lease.epoch, new.claims, new.resumed) == (2, 2, True)
+        with pytest.raises(LeaseLost):
+            await first.ledger.finish(old.lease, verdict())
+        with pytest.raises(LeaseLost):
+            await first.ledger.schedule_retry(old.lease, 1, timedelta(seconds=1))
+        assert await first.ledger.renew([old.lease]) == {}
+
+
+async def test_a_renewed_lease_does_not_lapse(database: Database) -> None:
+    """Renewing extends the lease from now, and tells attempt and deadline."""
+    wanted = ask(deadline_ms=99)
+    async with database.open("a", timedelta(minutes=1)) as first, database.open("b") as second:
+        grant = await granted(first, wanted)
+        async with database.open("a", timedelta(minutes=10)) as longer:
+            kept = await longer.ledger.renew([grant.lease, Lease(uuid4(), 1, "a")])
+        busy = is_a(Busy, await second.ledger.claim(wanted))
+    assert kept == {wanted.event_id: LeaseState(1, 99)}
+    assert busy.lease_left > timedelta(minutes=9)
+
+
+async def test_a_stored_verdict_answers_the_redelivered_record(database: Database) -> None:
+    """The verdict comes back byte for byte; whether it was published is told, so that it is sent if not."""
+    wanted, stored = ask(), verdict("error")
+    async with database.open("a") as first, database.open("b") as second:
+        grant = await granted(first, wanted)
+        assert await first.ledger.finish(grant.lease, stored) == 1
+        before = is_a(Settled, await second.ledger.claim(wanted))
+        await second.ledger.mark_published(before.lease, 1)
+        after = is_a(Settled, await second.ledger.claim(wanted))
+    assert (before.verdict, before.published, before.repeat) == (stored, False, False)
+    assert (after.verdict, after.published, after.repeat) == (stored, True, False)
+
+
+async def test_a_verdict_is_stored_once(database: Database) -> None:
+    """Finishing again under the same lease leaves the first verdict as it is."""
+    wanted = ask()
+    async with database.open() as store:
+        grant = await granted(store, wanted)
+        await store.ledger.finish(grant.lease, verdict(result=b"first"))
+        await store.ledger.finish(grant.lease, verdict(result=b"second"))
+        found = await store.ledger.verdicts([wanted.event_id, uuid4()])
+    assert found == {wanted.event_id: verdict(result=b"first")}
+
+
+async def test_a_verdict_of_nothing_but_a_dead_letter_is_kept(database: Database) -> None:
+    """Missing parts stay missing, empty ones stay empty."""
+    wanted = ask()
+    stored = verdict("error", result=b"")
+    async with database.open() as store:
+        grant = await granted(store, wanted)
+        await store.ledger.finish(grant.lease, stored)
+        assert (await store.ledger.verdicts([wanted.event_id]))[wanted.event_id] == stored
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+async def test_a_new_ask_for_a_success_repeats_it(database: Database, attempt: int) -> None:
+    """The asker of another record is owed a publication of its own, also when the process dies before it."""
+    wanted = ask()
+    repeated = ask(wanted.event_id, offset=7, attempt=attempt)
+    async with database.open("a") as store:
+        grant = await granted(store, wanted)
+        await store.ledger.finish(grant.lease, verdict())
+        await store.ledger.mark_published(grant.lease, 1)
+        asked = is_a(Settled, await store.ledger.claim(repeated))
+        again = is_a(Settled, await store.ledger.claim(repeated))
+        await store.ledger.mark_published(grant.lease, 1)  # the first publication's mark, come late
+        late = is_a(Settled, await store.ledger.claim(repeated))
+        await store.ledger.mark_published(asked.lease, 1)
+        marked = is_a(Settled, await store.ledger.claim(repeated))
+    assert (asked.verdict, asked.published, asked.repeat) == (verdict(), False, True)
+    assert (again.published, again.repeat) == (False, False)
+    assert late.published is False
+    assert (marked.published, marked.repeat) == (True, False)
+
+
+@pytest.mark.parametrize("status", ["error", "failure"])
+async def test_a_greater_attempt_resumes_what_failed(database: Database, status: str) -> None:
+    """It starts its counters over, under a new epoch, and the old verdict stands no more."""
+    wanted = ask()
+    async with database.open() as store:
+        grant = await granted(store, wanted)
+        await store.ledger.schedule_retry(grant.lease, 3, timedelta(0))
+        await store.ledger.finish(grant.lease, verdict(status))
+        await store.ledger.mark_published(grant.lease, 1)
+        again = await granted(store, ask(wanted.event_id, offset=1, attempt=2, deadline_ms=5))
+        assert await store.ledger.verdicts([wanted.event_id]) == {}
+        await store.ledger.finish(again.lease, verdict(attempt=2))
+        redelivered = is_a(Settled, await store.ledger.claim(wanted))
+    expected = Granted(Lease(wanted.event_id, 2, "a"), 2, 1, 0, timedelta(0), 5, resumed=True)
+    assert again == expected
+    assert (redelivered.verdict, redelivered.published, redelivered.repeat) == (
+        verdict(attempt=2),
+        False,
+        False,
+    )
+
+
+async def test_the_same_attempt_repeats_what_failed(database: Database) -> None:
+    """Only a greater attempt runs an event again."""
+    wanted = ask()
+    async with database.open() as store:
+        grant = await granted(store, wanted)
+        await store.ledger.finish(grant.lease, verdict("error"))
+        assert is_a(Settled, await store.ledger.claim(ask(wanted.event_id, offset=1))).repeat
+
+
+async def test_a_live_run_absorbs_a_new_ask(database: Database) -> None:
+    """The run goes on for the higher attempt; its owner hears of it with the next renewal or verdict."""
+    wanted = ask(deadline_ms=1)
+    later = ask(wanted.event_id, offset=1, attempt=3, deadline_ms=2)
+    async with database.open("a") as first, database.open("b") as second:
+        grant = await granted(first, wanted)
+        busy = is_a(Busy, await second.ledger.claim(later))
+        once_more = is_a(Busy, await second.ledger.claim(later))
+        assert await first.ledger.renew([grant.lease]) == {wanted.event_id: LeaseState(3, 2)}
+        assert await first.ledger.finish(grant.lease, verdict()) == 3
+        assert await first.ledger.verdicts([wanted.event_id]) == {}
+        assert await first.ledger.finish(grant.lease, verdict(attempt=3)) == 3
+    assert (busy.same_record, busy.attempt) == (False, 3)
+    assert (once_more.same_record, once_more.attempt) == (True, 3)
+
+
+async def test_a_lower_attempt_changes_nothing_of_a_live_run(database: Database) -> None:
+    """An old ask that arrives late takes neither attempt nor deadline back."""
+    wanted = ask(attempt=2, deadline_ms=2)
+    async with database.open() as store:
+        grant = await granted(store, wanted)
+        await store.ledger.claim(ask(wanted.event_id, offset=1, attempt=1, deadline_ms=1))
+        assert await store.ledger.renew([grant.lease]) == {wanted.event_id: LeaseState(2, 2)}
+
+
+async def test_another_payload_under_a_known_id_is_a_conflict(database: Database) -> None:
+    """The first record is named, and nothing of the first asker's run is touched."""
+    wanted = ask(offset=3)
+    other = ask(wanted.event_id, offset=4, attempt=9, payload_hash="other")
+    async with database.open() as store:
+        grant = await granted(store, wanted)
+        running = is_a(Conflict, await store.ledger.claim(other))
+        await store.ledger.finish(grant.lease, verdict("error"))
+        finished = is_a(Conflict, await store.ledger.claim(other))
+        assert (await store.ledger.verdicts([wanted.event_id]))[wanted.event_id] == verdict("error")
+    assert running.first == finished.first == Position("events", 0, 3)
+
+
+async def test_a_released_run_is_free_at_once_and_costs_no_claim(database: Database) -> None:
+    """An orderly hand-over does not look like a crash, and its old lease is worth nothing."""
+    wanted = ask()
+    async with database.open("a") as first, database.open("b") as second:
+        old = await granted(first, wanted)
+        await first.ledger.release(old.lease)
+        assert await first.ledger.renew([old.lease]) == {}
+        new = await granted(second, wanted)
+        with pytest.raises(LeaseLost):
+            await first.ledger.finish(old.lease, verdict())
+        await first.ledger.release(old.lease)
+        assert is_a(Busy, await first.ledger.claim(wanted)).owner == "b"
+    assert new.claims == 1
+    assert new.lease.epoch > old.lease.epoch
+
+
+async def test_owners_that_die_are_counted(database: Database) -> None:
+    """Every owner that ended without a verdict counts, until a greater attempt starts over."""
+    wanted = ask()
+    claims = []
+    for _ in range(4):
+        async with database.open("a") as store:
+            claims.append((await granted(store, wanted)).claims)
+    async with database.open("a") as store:
+        claims.append((await granted(store, ask(wanted.event_id, offset=1, attempt=2))).claims)
+    assert claims == [1, 2, 3, 4, 1]
+
+
+async def test_a_wait_before_a_retry_outlives_its_owner(database: Database) -> None:
+    """The next owner learns how many retries were spent and how long it still has to wait."""
+    wanted = ask()
+    async with database.open("a") as store:
+        grant = await granted(store, wanted)
+        await store.ledger.schedule_retry(grant.lease, 2, timedelta(minutes=1))
+        await store.ledger.release(grant.lease)
+        again = await granted(store, wanted)
+    assert again.retry_count == 2
+    assert timedelta(seconds=50) < again.retry_in <= timedelta(minutes=1)
+
+
+async def test_racing_owners_get_one_grant(database: Database) -> None:
+    """Of many claims at the same time, from two owners, exactly one is granted for each event."""
+    wanted = [ask(offset=n) for n in range(30)]
+    async with database.open("a") as first, database.open("b") as second:
+        claims = await asyncio.gather(
+            *(store.ledger.claim(each) for each in wanted for store in (first, second) for _ in range(2))
+        )
+        grants = [claim.lease.event_id for claim in claims if isinstance(claim, Granted)]
+        others = [claim for claim in claims if not isinstance(claim, Granted)]
+    assert sorted(grants) == sorted(each.event_id for each in wanted)
+    assert all(isinstance(claim, Busy) and claim.same_record for claim in others)
+
+
+async def test_racing_takeovers_bump_the_epoch_once(database: Database) -> None:
+    """A lapsed lease goes to one of those who want it."""
+    wanted = ask()
+    async with database.open("dead", timedelta(0)) as store:
+        await granted(store, wanted)
+    async with database.open("a") as first, database.open("b") as second:
+        claims = await asyncio.gather(*(store.ledger.claim(wanted) for store in (first, second)))
+    (grant,) = [claim for claim in claims if isinstance(claim, Granted)]
+    assert grant.lease.epoch == 2
+
+
+async def test_a_cancelled_claim_is_not_lost(database: Database) -> None:
+    """A claim whose caller went away leaves no lease that its own process would have to wait for."""
+    wanted = ask()
+    async with database.open() as store:
+        task = asyncio.create_task(store.ledger.claim(wanted))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert isinstance(await store.ledger.claim(wanted), Granted) is (task.cancelled())
+
+
+async def test_the_store_id_is_for_ever(database: Database) -> None:
+    """Everyone who opens the database reads the same id."""
+    async with database.open("a") as store:
+        first = store.store_id
+    async with database.open("b") as store:
+        assert store.store_id == first
+
+
+async def test_nothing_is_asked_of_the_database_for_nothing(database: Database) -> None:
+    """Empty batches answer empty."""
+    async with database.open() as store:
+        assert await store.ledger.renew([]) == {}
+        assert await store.ledger.verdicts([]) == {}
