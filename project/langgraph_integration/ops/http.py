@@ -5,7 +5,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, Self
 
 import uvicorn
@@ -43,12 +43,13 @@ def health_app(status: Callable[[], ServiceStatus], metrics: Metrics) -> Starlet
 
 def facts(status: ServiceStatus) -> dict[str, Any]:
     """The status as JSON: partitions as `topic[number]`, times in ISO 8601, ages in seconds."""
-    fields = asdict(status)
-    fields["started_at"] = status.started_at and status.started_at.isoformat()
-    fields["partitions"] = [f"{each.topic}[{each.number}]" for each in status.partitions]
+    known = {each.name: getattr(status, each.name) for each in fields(status)}
+    known["gate_reasons"] = dict(status.gate_reasons)
+    known["started_at"] = status.started_at and status.started_at.isoformat()
+    known["partitions"] = [f"{each.topic}[{each.number}]" for each in status.partitions]
     for name, by_partition in (("lags", status.lags), ("oldest_unsettled_s", status.oldest_unsettled_s)):
-        fields[name] = {f"{where.topic}[{where.number}]": value for where, value in by_partition.items()}
-    return fields
+        known[name] = {f"{where.topic}[{where.number}]": value for where, value in by_partition.items()}
+    return known
 
 
 def _answer(what: str, reasons: list[str], details: dict[str, Any] | None = None) -> Response:

@@ -1,0 +1,60 @@
+"""`langgraph-kafka demo`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from langgraph_integration.ops.console import ExitCode, Json, aside, emit, handled, people
+
+if TYPE_CHECKING:
+    from langgraph_integration.ops.demo.asking import Answer
+    from langgraph_integration.ops.demo.run import DemoReport
+
+Backend = Literal["auto", "tansu", "apache"]
+
+
+@handled(
+    "langgraph-kafka demo",
+    "langgraph-kafka demo --backend apache",
+    "langgraph-kafka demo --json > answers.json",
+)
+def demo(
+    backend: Annotated[Backend, typer.Option(help="Which broker to start.")] = "auto",
+    examples: Annotated[
+        Path | None,
+        typer.Option(help="Folder with events.json and data/. Default: the one that comes along."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """See it work: start a broker and a service, publish real analyses, show their results, stop everything.
+
+    Needs nothing installed or configured, and touches no broker or state of yours.
+    """
+    from langgraph_integration.ops.demo.run import run_demo, show_summary
+
+    screen = aside() if as_json else people()
+    report = run_demo(screen, backend=backend, examples=examples)
+    show_summary(screen, report)
+    if as_json:
+        emit(_plain(report))
+    return ExitCode.OK
+
+
+def _plain(report: "DemoReport") -> dict[str, Any]:
+    return {
+        "broker": report.backend,
+        "results": [_answer(each) for each in report.answers],
+        "refused": {**_answer(report.bad), "dead_letter": report.letter.wire_fields()},
+        "batch_seconds": round(report.batch_s, 3),
+        "seconds": round(report.total_s, 3),
+    }
+
+
+def _answer(answer: "Answer") -> dict[str, Any]:
+    record = None if answer.found is None else answer.found.record
+    return {
+        "workflow_id": answer.event.workflow_id,
+        "latency_seconds": round(answer.latency_s, 3),
+        "result": record,
+    }
