@@ -1,7 +1,7 @@
 """A graph of one's own: counts the words of a text, then says what it found.
 
-langgraph-kafka serve --config examples/own_graph/langgraph.json
-langgraph-kafka trigger --graph word_count --data '{"text": "to be or not to be"}' --wait
+Serve it:  langgraph-kafka serve --config examples/own_graph/langgraph.json
+Ask it:    langgraph-kafka trigger --graph word_count --data '{"text": "to be or not to be"}' --wait
 """
 
 from collections import Counter

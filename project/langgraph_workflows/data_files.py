@@ -32,8 +32,10 @@ def read_data_file(name: str, directory: Path | None) -> bytes:
     try:
         parts = _parts_below(name, directory)
         descriptor = _open_below(directory.resolve(), parts)
-        with os.fdopen(descriptor, "rb") as file:
-            return _read_regular(file.fileno(), name)
+        try:
+            return _read_regular(descriptor, name)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if error.errno not in ASKERS_FAULT:
             raise

@@ -23,7 +23,7 @@ EXACT_KENDALL_UP_TO: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A least-squares line. From `low` to `high` is the slope's confidence interval; `r_squared` is 0 to 1."""
+    """A least-squares line. `low` and `high` bound the slope's confidence interval; `r_squared` is 0 to 1."""
 
     slope: float
     low: float
@@ -49,7 +49,7 @@ def fit_line(x: pl.Series, y: pl.Series) -> Line:
     rest = up - slope * across
     unexplained = _dot(rest, rest)
     freedom = len(x) - 2
-    half_width = t_quantile(freedom) * math.sqrt(unexplained / freedom / sxx)
+    half_width = t_quantile(freedom) * (math.sqrt(unexplained / freedom) / math.sqrt(sxx))
     explained = 1 - unexplained / syy if syy > 0 else 0.0
     return Line(slope, slope - half_width, slope + half_width, min(max(explained, 0.0), 1.0))
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from langgraph_workflows.data_files import read_data_file
 from langgraph_workflows.limits import MAX_COLUMNS, MAX_FILE_COLUMNS, MAX_ROWS
-from langgraph_workflows.refusal import RequestRefused, shown
+from langgraph_workflows.refusal import RequestRefused, shown, what
 from langgraph_workflows.request import TableRequest, missing_columns
 from langgraph_workflows.table import (
     Column,
@@ -56,7 +56,7 @@ def columns_from_records(records: Sequence[Any], wanted: tuple[str, ...] | None)
     for position, record in enumerate(records, 1):
         if not isinstance(record, dict):
             raise RequestRefused(
-                f"`records` must be a list of objects; number {position} is of type {shown(record)}"
+                f"`records` must be a list of objects, but number {position:,} is {what(record)}"
             )
         there.update(dict.fromkeys(record))
         if wanted is None and len(there) > MAX_COLUMNS:

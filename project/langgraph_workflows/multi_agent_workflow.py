@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, StateGraph
 
 from langgraph_workflows.agent import Agent
@@ -30,7 +31,11 @@ def build_multi_agent_graph() -> StateGraph[MultiAgentState]:
     return graph
 
 
-multi_agent_graph = build_multi_agent_graph().compile(checkpointer=InMemorySaver(), name="multi_agent_graph")
+# The fallback: msgpack knows no whole numbers beyond 64 bits, which JSON may hold. These pickles never leave
+# the process that wrote them.
+_saver = InMemorySaver(serde=JsonPlusSerializer(pickle_fallback=True))
+
+multi_agent_graph = build_multi_agent_graph().compile(checkpointer=_saver, name="multi_agent_graph")
 """Ready to `invoke` and `ainvoke`. Its checkpoints stay in this process's memory; services bring a saver."""
 
 

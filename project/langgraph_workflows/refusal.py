@@ -10,9 +10,32 @@ class RequestRefused(Exception):
 
 
 def shown(value: object) -> str:
-    """A value of the asker's inside a message: quoted, one line, printable, at most 60 characters."""
-    text = value if isinstance(value, str) else str(type(value).__name__)
-    return repr(text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…")
+    """A value of the asker's inside a message: a text quoted, printable and at most 60 characters long.
+
+    Of anything else only what it is.
+    """
+    if not isinstance(value, str):
+        return what(value)
+    return repr(value if len(value) <= SHOWN_CHARS else f"{value[:SHOWN_CHARS]}…")
+
+
+def what(value: object) -> str:
+    """What a JSON value is, in a sentence: `a number`, `a list`."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list() | tuple():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return "something else"
 
 
 def listed(names: "list[str] | tuple[str, ...]", *, limit: int = 10) -> str:

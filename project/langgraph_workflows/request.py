@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from langgraph_workflows.limits import MAX_COLUMNS
-from langgraph_workflows.refusal import RequestRefused, listed, shown
+from langgraph_workflows.refusal import RequestRefused, listed, shown, what
 
 AnalysisType = Literal["summary", "trend_analysis", "anomaly_detection"]
 ChosenBy = Literal["analysis_type", "task", "default"]
@@ -142,7 +142,7 @@ def table_request(data: object) -> TableRequest | None:
     if records is not None and file is not None:
         raise RequestRefused("both `records` and `file` are given; give one of them")
     if records is not None and not isinstance(records, list):
-        raise RequestRefused(f"`records` must be a list of objects, not {shown(records)}")
+        raise RequestRefused(f"`records` must be a list of objects, not {what(records)}")
     if file is not None and (not isinstance(file, str) or not file):
         raise RequestRefused("`file` must be the name of a file below the data folder")
     return TableRequest(
@@ -188,7 +188,7 @@ def _columns(named: object) -> tuple[str, ...] | None:
 def _time(named: object) -> str | None:
     if named is None or isinstance(named, str):
         return named
-    raise RequestRefused(f"`time` must be the name of a column, not {shown(named)}")
+    raise RequestRefused(f"`time` must be the name of a column, not {what(named)}")
 
 
 def missing_columns(wanted: tuple[str, ...], there: list[str]) -> None:

@@ -33,9 +33,8 @@ def find_anomalies(table: Table, request: TableRequest) -> Findings:
     if not columns:
         return no_numbers(table)
     figures = {column.name: _anomalies_of(column, axis) for column in columns}
-    return Findings(
-        _headline(figures, axis), figures, left_out_note(table, columns, axis.column), time=axis.column
-    )
+    notes = left_out_note(table, columns, axis.column)
+    return Findings(_headline(figures, axis), figures, notes, time=axis.column)
 
 
 def _anomalies_of(column: Column, axis: TimeAxis) -> dict[str, Any]:
@@ -78,11 +77,9 @@ def _headline(figures: dict[str, Any], axis: TimeAxis) -> str:
         return f"Nothing stands out in {where}: no robust z beyond {ROBUST_Z_THRESHOLD}."
     name = max(found, key=lambda name: abs(found[name]["anomalies"][0]["z"]))
     worst, total = found[name]["anomalies"][0], sum(column["count"] for column in found.values())
-    where = f"row {worst['row']:,}" + (
-        f" ({axis.column} {worst['time']})" if worst.get("time") is not None else ""
-    )
+    when = f" ({axis.column} {worst['time']})" if worst.get("time") is not None else ""
     stands = "value stands out" if total == 1 else "values stand out"
     return (
-        f"{total:,} {stands}; the farthest is {said_number(worst['value'])} in {name}, {where},"
-        f" with a robust z of {said_number(worst['z'])}."
+        f"{total:,} {stands}; the farthest is {said_number(worst['value'])} in {name},"
+        f" row {worst['row']:,}{when}, with a robust z of {said_number(worst['z'])}."
     )

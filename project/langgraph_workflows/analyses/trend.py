@@ -14,6 +14,7 @@ from langgraph_workflows.analyses.findings import (
 from langgraph_workflows.analyses.time_axis import TimeAxis, differences, time_axis
 from langgraph_workflows.figures import said_number, said_p
 from langgraph_workflows.inference import CONFIDENCE, fit_line, mann_kendall
+from langgraph_workflows.limits import MIN_SPREAD
 from langgraph_workflows.refusal import shown
 from langgraph_workflows.request import TableRequest
 from langgraph_workflows.table import Column, Table
@@ -46,11 +47,16 @@ def _trend_of(column: Column, axis: TimeAxis) -> dict[str, Any]:
     base: dict[str, Any] = {"rows": len(values), "left_out": len(column.values) - len(values)}
     kept = Column(column.name, column.kind, values)
     reason = why_not_computed(kept, values=len(values), at_least=AT_LEAST)
-    if reason is None and position.n_unique() == 1:
+    if reason is None and _spread(position) < MIN_SPREAD:
         reason = "no spread: all rows stand at the same time"
     if reason is not None:
         return {**base, "note": reason}
     return {**base, **_figures(values, position, axis.unit)}
+
+
+def _spread(position: pl.Series) -> float:
+    low, high = position.min(), position.max()
+    return high - low if isinstance(low, float) and isinstance(high, float) else 0.0
 
 
 def _figures(values: pl.Series, position: pl.Series, unit: str) -> dict[str, Any]:

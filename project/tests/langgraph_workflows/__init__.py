@@ -1,0 +1,1 @@
+"""What runs: the built-in graph, its agents and their figures."""
