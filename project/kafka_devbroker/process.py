@@ -20,7 +20,10 @@ _LOG_TAIL_BYTES = 4000
 
 
 class GuardedProcess:
-    """One running command, its output in `log_file`. See guard.py for how it ends with its parent."""
+    """One running command, its output in `log_file`. See guard.py for how it ends with its parent.
+
+    `throw_away`: a folder of the command's own, removed if this process is gone before it could clean up.
+    """
 
     def __init__(
         self,
@@ -29,11 +32,12 @@ class GuardedProcess:
         log_file: Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        throw_away: Path | None = None,
     ) -> None:
         self._log_file = log_file
         with log_file.open("ab") as output:
             self._guard = subprocess.Popen(
-                [sys.executable, "-I", str(_GUARD), *command],
+                [sys.executable, "-I", str(_GUARD), str(throw_away or ""), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,

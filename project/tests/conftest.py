@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kafka_devbroker import BackendName, available_backends
-from tests.support.brokers import TestBroker, broker_for_tests, default_backend, in_ci
+from tests.support.brokers import BrokerPool, TestBroker, default_backend, in_ci
 from tests.support.error_log import logged_errors
 from tests.support.postgres import fresh_database, running_postgres, why_no_postgres
 from tests.support.sharing import shared_service
@@ -26,6 +26,8 @@ _EXTERNAL = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
 _POSTGRES_DSN = os.environ.get("POSTGRES_DSN")
 _OURS = ("KAFKA_", "WORKFLOW_", "LANGGRAPH_", "AIRFLOW_")
 _OURS_BY_NAME = ("ENVIRONMENT", "EVENT_SCHEMA_VERSION")
+# Where programs lie is no setting of ours.
+_TOOLS = ("KAFKA_HOME", "AIRFLOW_HOME")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -82,14 +84,15 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Repeat at the end, where people look, what was left out and how many tests that were."""
-    skipped = len(terminalreporter.getreports("skipped"))
-    lines = [line for line in pytest_report_header() if line.startswith("LEFT OUT")]
-    if lines:
-        terminalreporter.section("LEFT OUT ON THIS MACHINE", sep="!", red=True, bold=True)
-        terminalreporter.write_line(f"{skipped} tests skipped")
-        for line in lines:
-            terminalreporter.write_line(line)
+    """Repeat at the end, where people look, what the tests ran on, what was left out and how many."""
+    lines = pytest_report_header()
+    left_out = [line for line in lines if line.startswith("LEFT OUT")]
+    terminalreporter.section("what the tests ran on")
+    for line in lines:
+        terminalreporter.write_line(line, red=line in left_out, bold=line in left_out)
+    if left_out:
+        skipped = len(terminalreporter.getreports("skipped"))
+        terminalreporter.write_line(f"{skipped} tests skipped", red=True, bold=True)
 
 
 @pytest.fixture(scope="session")
@@ -100,10 +103,16 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def broker(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[TestBroker]:
+def _broker_pool(shared_folder: Path) -> Iterator[BrokerPool]:
+    # Apart from `broker`, which random order switches between Tansu and Apache Kafka many times in a run.
+    with BrokerPool(shared_folder, _EXTERNAL) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def broker(request: pytest.FixtureRequest, _broker_pool: BrokerPool) -> TestBroker:
     """A running Kafka-compatible broker that other tests use too. See the module's text for which one."""
-    with broker_for_tests(request.param, shared_folder, _EXTERNAL) as running:
-        yield running
+    return _broker_pool.get(request.param)
 
 
 @pytest.fixture
@@ -171,7 +180,8 @@ def postgres_dsn(postgres_server: str) -> Iterator[str]:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the machine or of another test reaches a test, and its state goes to its own folder."""
     for name in [name for name in os.environ if name.startswith(_OURS) or name in _OURS_BY_NAME]:
-        monkeypatch.delenv(name)
+        if name not in _TOOLS:
+            monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))
 
 

@@ -60,7 +60,7 @@ def start_apache(
 
     def start_node(node: int) -> GuardedProcess:
         command = [java, *_JVM, "-cp", f"{jars}/*", "kafka.Kafka", str(_settings_file(folder, node))]
-        return GuardedProcess(command, log_file=folder / f"node-{node}.log")
+        return GuardedProcess(command, log_file=folder / f"node-{node}.log", throw_away=folder)
 
     broker = ProcessBroker(
         "apache",

@@ -48,7 +48,8 @@ def start_tansu(*, port: int | None = None, properties: Mapping[str, str] | None
 
     def start_node(_node: int) -> GuardedProcess:
         # RUST_LOG: one line per request otherwise, hundreds of megabytes in a test run.
-        return GuardedProcess(command, log_file=folder / "tansu.log", env={**os.environ, "RUST_LOG": "warn"})
+        env = {**os.environ, "RUST_LOG": "warn"}
+        return GuardedProcess(command, log_file=folder / "tansu.log", env=env, throw_away=folder)
 
     broker = ProcessBroker(
         "tansu",

@@ -109,19 +109,23 @@ def test_stop_may_be_called_twice_and_leaves_nothing() -> None:
 
 @pytest.mark.broker
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_a_broker_dies_with_its_parent_even_when_that_is_killed() -> None:
-    """SIGKILL gives the parent no chance to clean up, and the broker ends all the same."""
+def test_a_broker_dies_with_its_parent_even_when_that_is_killed(tmp_path: Path) -> None:
+    """SIGKILL gives the parent no chance to clean up; the broker ends all the same, and its files go."""
     parent = subprocess.Popen(
-        [sys.executable, "-c", _PRINT_AND_WAIT, "tansu"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", _PRINT_AND_WAIT, "tansu"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     with parent:
         assert parent.stdout is not None
         port = _port(parent.stdout.readline().decode().strip())
-        running = answering_brokers(LOOPBACK, port)
+        running = (answering_brokers(LOOPBACK, port), len(list(tmp_path.iterdir())))
         parent.kill()
 
-    assert running == 1
+    assert running == (1, 1)
     wait_until_sync(lambda: not takes_connections(LOOPBACK, port), 5, "the end of the broker")
+    wait_until_sync(lambda: not list(tmp_path.iterdir()), 5, "the end of its files")
 
 
 @pytest.mark.broker

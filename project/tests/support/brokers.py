@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,15 +42,28 @@ def default_backend() -> BackendName:
     return next((name for name in ("external", "tansu", "apache") if missing[name] is None), "tansu")
 
 
-@contextmanager
-def broker_for_tests(backend: BackendName, shared_folder: Path, external: str | None) -> Iterator[TestBroker]:
-    """A broker for one test worker. Apache Kafka (400 MB) is one for all workers, Tansu (20 MB) one each."""
-    if backend == "apache":
-        with shared_service(shared_folder, "apache", _apache_address) as address:
-            yield TestBroker(address, backend)
-    else:
-        with running_broker(backend, bootstrap_servers=external) as broker:
-            yield TestBroker(broker.bootstrap_servers, backend)
+class BrokerPool(ExitStack):
+    """The brokers of one test worker: each is started when first asked for and lives as long as the pool.
+
+    Apache Kafka (400 MB) is one for all workers, Tansu (20 MB) one for each.
+    """
+
+    def __init__(self, shared_folder: Path, external: str | None) -> None:
+        super().__init__()
+        self._shared_folder = shared_folder
+        self._external = external
+        self._running: dict[BackendName, TestBroker] = {}
+
+    def get(self, backend: BackendName) -> TestBroker:
+        if backend not in self._running:
+            self._running[backend] = TestBroker(self._start(backend), backend)
+        return self._running[backend]
+
+    def _start(self, backend: BackendName) -> str:
+        if backend == "apache":
+            return self.enter_context(shared_service(self._shared_folder, "apache", _apache_address))
+        running = self.enter_context(running_broker(backend, bootstrap_servers=self._external))
+        return running.bootstrap_servers
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def running_postgres() -> Iterator[str]:
     subprocess.run(initdb, check=True, capture_output=True, cwd=folder)
     command = [*prefix, str(programs / "postgres"), "-D", str(data), "-h", LOOPBACK, "-p", str(port)]
     command += ["-k", str(folder), *(part for setting in _FAST for part in ("-c", setting))]
-    server = GuardedProcess(command, log_file=folder / "postgres.log")
+    server = GuardedProcess(command, log_file=folder / "postgres.log", throw_away=folder)
     try:
         dsn = f"postgresql://postgres@{LOOPBACK}:{port}/postgres"
         _wait_for(dsn, server)
