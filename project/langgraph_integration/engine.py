@@ -122,7 +122,6 @@ class Engine:
             tracker=self.tracker,
             committer=self.committer,
             max_poll_records=config.max_poll_records,
-            revoke_budget_s=budget_s / 2,
             on_poll=self._polled,
         )
         self.keeper = LeaseKeeper(
@@ -190,7 +189,7 @@ class Engine:
 
         Returns how many runs were left to their lease, and whether the last commit was confirmed.
         """
-        left = await self.dispatcher.drain(self.config.shutdown_timeout, "stop")
+        left = await self.dispatcher.drain(self.config.shutdown_timeout)
         if left:
             log.warning("%d runs left to their lease", left, extra={"action": "runs_left", "runs": left})
         await self.dispatcher.abandon()
@@ -225,7 +224,7 @@ class Engine:
             )
 
     async def partitions_revoked(self, partitions: Sequence[Partition]) -> None:
-        """Drain, settle and commit what leaves."""
+        """Commit what is settled of what leaves."""
         await self.dispatcher.partitions_revoked(partitions)
 
     def status(self, *, running: bool) -> ServiceStatus:

@@ -31,8 +31,8 @@ class Dispatcher:
     """The loop between a source and a handler.
 
     Records that were polled and not started are bounded by the number of slots; a partition with too
-    many unsettled offsets is paused. `take` runs until `stop_taking`; `drain` is the one path used by
-    stop and by revoke.
+    many unsettled offsets is paused. `take` runs while it is wanted, `drain` lets
+    what was started come to its end.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class Dispatcher:
         tracker: OffsetTracker,
         committer: Committer,
         max_poll_records: int,
-        revoke_budget_s: float,
         on_poll: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
@@ -57,7 +56,6 @@ class Dispatcher:
         self._tracker = tracker
         self._committer = committer
         self._max_poll_records = max_poll_records
-        self._revoke_budget_s = revoke_budget_s
         self._on_poll = on_poll
         self._waiting: deque[Delivery] = deque()
         self._running: dict[asyncio.Task[None], Delivery] = {}
@@ -198,40 +196,43 @@ class Dispatcher:
         self._paused = (self._paused | full) - ready
 
     async def partitions_assigned(self, partitions: Sequence[Partition], generation: int) -> None:
-        """Begin to count their offsets."""
+        """Begin to count their offsets, and hand over the runs of partitions that did not come back.
+
+        A rebalance of the eager protocol revokes everything, and most of it returns at once: only now is it
+        known what left. Those runs stop at their next super-step and give their lease back; until then the
+        lease keeps the new owner waiting.
+        """
         for partition in partitions:
             self._tracker.assign(partition, generation)
+        returned = set(partitions)
+        self._request_drain("revoked", lambda partition: partition not in returned)
 
     async def partitions_revoked(self, partitions: Sequence[Partition]) -> None:
-        """Stop starting, drain their runs to the next super-step within the budget, settle and commit."""
+        """Stop starting, and commit what is settled. Runs in flight go on under their leases."""
         leaving = set(partitions)
         self._waiting = deque(each for each in self._waiting if each.partition not in leaving)
-        await self.drain(self._revoke_budget_s, "revoked", leaving)
         await self._committer.commit_ready(quiet=True)
         for partition in leaving:
             self._tracker.forget(partition)
             self._paused.discard(partition)
 
-    async def drain(self, budget_s: float, reason: str, leaving: set[Partition] | None = None) -> int:
+    def _request_drain(self, reason: str, leaves: Callable[[Partition], bool]) -> None:
+        for run in self._handler.live.values():
+            if leaves(Partition(run.position.topic, run.position.partition)):
+                run.request_drain(reason)
+
+    async def drain(self, budget_s: float) -> int:
         """Let runs end; ask them to stop at the next super-step when half of the budget is over.
 
-        `leaving=None` drains everything. What still runs after the budget is cancelled on stop and left
-        to go on when partitions are revoked: its lease keeps others away until it ends. Returns how many
-        were left.
+        Returns how many still run after the budget.
         """
-        tasks = {task for task, each in self._running.items() if leaving is None or each.partition in leaving}
-        if not tasks:
-            return 0
-        patience_s = budget_s / 2 if reason == "stop" else 0.0
-        if patience_s:
-            _, tasks = await asyncio.wait(tasks, timeout=patience_s)
-        if tasks:
-            positions = {self._running[task].position for task in tasks if task in self._running}
-            for run in self._handler.live.values():
-                if run.position in positions:
-                    run.request_drain(reason)
-            _, tasks = await asyncio.wait(tasks, timeout=budget_s - patience_s)
-        return len(tasks)
+        left: set[asyncio.Task[None]] = set(self._running)
+        if left:
+            _, left = await asyncio.wait(left, timeout=budget_s / 2)
+        if left:
+            self._request_drain("stop", lambda _: True)
+            _, left = await asyncio.wait(left, timeout=budget_s / 2)
+        return len(left)
 
     async def abandon(self) -> None:
         """Cancel what still runs. The leases are given back where the store answers."""
