@@ -1,25 +1,39 @@
-"""Who asks: Airflow tasks that trigger workflows and wait for their results.
+"""Who asks: Airflow tasks that hand work to the service and get its answer.
 
-Importing this needs no Airflow; what does is loaded on first use.
+Importing this needs no Airflow; what does loads it on first use. `WorkflowResultPoller` never needs it.
 """
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from airflow_integration.hooks import WorkflowKafkaHook
     from airflow_integration.langgraph_trigger import trigger_langgraph_workflow
+    from airflow_integration.operators import LangGraphWorkflowOperator
     from airflow_integration.result_poller import WorkflowResultPoller
+    from airflow_integration.sensors import WorkflowResultSensor
+    from airflow_integration.triggers import WorkflowResultTrigger
 
-__all__ = ["WorkflowResultPoller", "trigger_langgraph_workflow"]
+__all__ = [
+    "LangGraphWorkflowOperator",
+    "WorkflowKafkaHook",
+    "WorkflowResultPoller",
+    "WorkflowResultSensor",
+    "WorkflowResultTrigger",
+    "trigger_langgraph_workflow",
+]
 
-_MODULES = {
-    "WorkflowResultPoller": "airflow_integration.result_poller",
-    "trigger_langgraph_workflow": "airflow_integration.langgraph_trigger",
+_MODULES: Final = {
+    "LangGraphWorkflowOperator": "operators",
+    "WorkflowKafkaHook": "hooks",
+    "WorkflowResultPoller": "result_poller",
+    "WorkflowResultSensor": "sensors",
+    "WorkflowResultTrigger": "triggers",
+    "trigger_langgraph_workflow": "langgraph_trigger",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        from importlib import import_module
-
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"airflow_integration.{_MODULES[name]}"), name)
