@@ -14,6 +14,8 @@ from langgraph_integration.ops.commands.trigger import trigger
 from langgraph_integration.ops.commands.version import version
 from langgraph_integration.ops.console import ExitCode
 
+COMMANDS = (demo, serve, broker, trigger, result, topics, gc, version)
+
 _EXIT_CODES = "\n".join(f"  {code.value:<4}{code.meaning}" for code in ExitCode)
 
 app = typer.Typer(
@@ -24,10 +26,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # plain help: loading rich for it costs as much time as all the rest, and examples keep their lines
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (demo, serve, broker, trigger, result, topics, gc, version):
+for _command in COMMANDS:
     app.command()(_command)
 
 

@@ -2,9 +2,10 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Final, ParamSpec, TextIO
 
 import typer
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from workflow_events.settings import KafkaSettings
 
 P = ParamSpec("P")
+
+_FILE_WIDTH: Final = 120
 
 
 class ExitCode(IntEnum):
@@ -93,16 +96,20 @@ def _told(error: Exception, code: ExitCode) -> ExitCode:
 
 def people() -> "Console":
     """For answers and tables that a person reads: stdout."""
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=False)
+    return _console(sys.stdout)
 
 
 def aside() -> "Console":
     """For progress and warnings: stderr, so that stdout stays the answer."""
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> "Console":
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    # a log or a file has no width of its own, and 80 columns would fold every line
+    width = None if stream.isatty() else _FILE_WIDTH
+    return Console(file=stream, highlight=False, width=width)
 
 
 def warn(text: str) -> None:

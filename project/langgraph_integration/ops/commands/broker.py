@@ -24,7 +24,10 @@ def broker(
     topics: Annotated[bool, typer.Option(help="Create the three topics.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Run a Kafka broker for a laptop in the foreground, until Ctrl-C. Its data goes with it."""
+    """Run a Kafka broker for a laptop, until Ctrl-C.
+
+    It stays in the foreground, and its data goes with it.
+    """
     import signal
     import threading
 

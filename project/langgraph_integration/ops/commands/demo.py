@@ -27,9 +27,11 @@ def demo(
     ] = None,
     as_json: Json = False,
 ) -> int:
-    """See it work: start a broker and a service, publish real analyses, show their results, stop everything.
+    """See it work: broker, service and real analyses from start to end.
 
-    Needs nothing installed or configured, and touches no broker or state of yours.
+    Starts a broker and a service, publishes analyses of public data and one event that must fail, shows
+    results and dead letter, stops everything. Needs no configuration, and touches no broker or state of
+    yours.
     """
     from langgraph_integration.ops.demo.run import run_demo, show_summary
 

@@ -29,9 +29,9 @@ def gc(
     ] = 1.0,
     as_json: Json = False,
 ) -> None:
-    """Remove finished runs and their checkpoints from the store. Safe while services run.
+    """Remove old finished runs from the store.
 
-    What runs, waits for a retry or was never published is kept, however old.
+    Safe while services run. What runs, waits for a retry or was never published is kept, however old.
     """
     import asyncio
     from dataclasses import asdict

@@ -18,7 +18,9 @@ def result(
     bootstrap_servers: Servers = None,
     as_json: Json = False,
 ) -> int:
-    """Show the result of an event, also one of long ago, as long as the results topic keeps it.
+    """Show the result of an event, also one of long ago.
+
+    It is found as long as the results topic keeps it.
 
     Exit codes: 0 success, 3 failure or error, 4 no result in time.
     """

@@ -43,7 +43,9 @@ def serve(
         typer.Option(min=0, max=65_535, help="Health and metrics on 127.0.0.1; 0 = off. WORKFLOW_HTTP_PORT."),
     ] = None,
 ) -> int:
-    """Run the service until Ctrl-C or SIGTERM: take events, run graphs, publish results.
+    """Run the service until Ctrl-C or SIGTERM.
+
+    Takes events, runs graphs, publishes results and dead letters.
 
     Options win over the environment; every other setting has its variable. The same as
     `python -m langgraph_integration.service`. Exit codes: 0 stopped in order, 1 could not run or the last

@@ -25,7 +25,7 @@ def topics(
     bootstrap_servers: Servers = None,
     as_json: Json = False,
 ) -> int:
-    """Show or create the three topics: events, results and dead letters.
+    """Show or create the three topics.
 
     Names come from KAFKA_WORKFLOW_EVENTS_TOPIC, KAFKA_WORKFLOW_RESULTS_TOPIC and KAFKA_DLQ_TOPIC. Warns
     where results or dead letters take smaller records than events, or are kept shorter. The service itself

@@ -37,7 +37,9 @@ def trigger(
     bootstrap_servers: Servers = None,
     as_json: Json = False,
 ) -> int:
-    """Ask for a run. Prints the event's id, or with --wait the result.
+    """Ask for a run and, with --wait, show its result.
+
+    Prints the event's id without --wait.
 
     Exit codes with --wait: 0 success, 3 failure or error, 4 no result in time (the run may go on;
     `langgraph-kafka result ID` fetches it later).

@@ -12,7 +12,7 @@ _SHOWN = ("langgraph", "langgraph-checkpoint", "aiokafka", "confluent-kafka", "p
     "langgraph-kafka version --json",
 )
 def version(as_json: Json = False) -> None:
-    """Show the versions of langgraph-kafka and of what it stands on."""
+    """Show the versions in use."""
     import platform
     from importlib.metadata import version as installed
 

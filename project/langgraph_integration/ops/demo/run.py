@@ -93,7 +93,8 @@ def show_summary(screen: Console, report: DemoReport) -> None:
             ("done  ", "bold green"),
             f"{len(report.answers)} analyses answered in {report.batch_s:.1f} s (slowest {slowest:.2f} s), "
             f"1 event refused with a dead letter, nothing left running; {report.total_s:.1f} s in all",
-        )
+        ),
+        soft_wrap=True,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -16,11 +17,11 @@ _COLOURS = {"success": "green", "failure": "yellow", "error": "red"}
 
 def show_answers(screen: Console, answers: Sequence[Answer]) -> None:
     """Task, agents, headline figure and latency of each."""
-    table = Table(title="Results", title_justify="left", header_style="bold", show_lines=False)
-    table.add_column("task", ratio=4)
-    table.add_column("status")
+    table = Table(box=SIMPLE_HEAD, title="Results", title_justify="left", pad_edge=False)
+    table.add_column("task", ratio=3)
+    table.add_column("status", no_wrap=True)
     table.add_column("agents", no_wrap=True)
-    table.add_column("headline", ratio=6)
+    table.add_column("headline", ratio=5)
     table.add_column("latency", justify="right", no_wrap=True)
     for answer in answers:
         table.add_row(*_row(answer))
@@ -45,27 +46,25 @@ def _row(answer: Answer) -> tuple[Text, Text, Text, Text, Text]:
 
 def show_bad_event(screen: Console, answer: Answer, letter: DeadLetterEvent | None) -> None:
     """The error result that its asker gets, and the dead letter that keeps it."""
-    found = answer.found
-    lines = Text()
-    lines.append("asked     ", style="dim").append(f"graph {answer.event.graph!r}\n")
-    lines.append("result    ", style="dim")
-    if found is None:
-        lines.append("none\n", style="red")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row("asked for", Text(f"graph {answer.event.graph!r}, which the service does not have"))
+    if answer.found is None:
+        grid.add_row("result", Text("none", style="red"))
     else:
-        lines.append(f"{found.event.status}: ", style=_COLOURS[found.event.status])
-        lines.append(f"{found.event.error}\n")
-    lines.append("dead letter  ", style="dim")
+        event = answer.found.event
+        grid.add_row("result", Text.assemble((event.status, _COLOURS[event.status]), f": {event.error}"))
     if letter is None:
-        lines.append("none", style="red")
+        grid.add_row("dead letter", Text("none", style="red"))
     else:
-        where = letter.origin
-        lines.append(f"reason {letter.reason}, {letter.error.type}: {letter.error.message}\n")
-        lines.append("          ", style="dim")
-        lines.append(
-            f"{letter.dlq_id}; the record as it came, from {where.topic}[{where.partition}] at {where.offset}"
-            if where
-            else str(letter.dlq_id)
+        grid.add_row(
+            "dead letter", Text(f"reason {letter.reason}, {letter.error.type}: {letter.error.message}")
         )
+        grid.add_row("its id", Text(str(letter.dlq_id)))
+        if letter.origin is not None:
+            where = f"{letter.origin.topic}[{letter.origin.partition}] at offset {letter.origin.offset}"
+            grid.add_row("it keeps", Text(f"the record byte for byte, from {where}"))
     screen.print(
-        Panel(lines, title="An event that cannot be answered", title_align="left", border_style="dim")
+        Panel(grid, title="An event that cannot be answered", title_align="left", border_style="dim")
     )
