@@ -6,6 +6,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
+
 from langgraph_integration.graphs.loading import load_graph
 from langgraph_integration.graphs.manifest import Manifest, read_manifest
 from langgraph_integration.graphs.specs import GraphSettings, GraphSpec
@@ -57,7 +60,8 @@ async def load_registry(config: str | None, checkpointer: Any | None = None) -> 
     """The registry of a `langgraph.json`, each graph with `checkpointer` in place of its own.
 
     `config=None` takes `./langgraph.json` where there is one, and the multi-agent graph alone where there is
-    none. `checkpointer=None` leaves the graphs theirs. Raises `ConfigurationError` naming file and entry.
+    none. `checkpointer=None` leaves the graphs theirs, and gives one in memory to those that have none.
+    Raises `ConfigurationError` naming file and entry.
     """
     path = Path(config) if config else Path("langgraph.json")
     manifest = read_manifest(path) if config or path.is_file() else Manifest.empty()
@@ -65,8 +69,8 @@ async def load_registry(config: str | None, checkpointer: Any | None = None) -> 
     specs = {}
     for name, reference in references.items():
         graph = await load_graph(name, reference, manifest.folder)
-        if checkpointer is not None:
-            graph = graph.copy({"checkpointer": checkpointer})
+        if checkpointer is not None or not isinstance(graph.checkpointer, BaseCheckpointSaver):
+            graph = graph.copy({"checkpointer": checkpointer or InMemorySaver()})
         specs[name] = GraphSpec(
             name=name,
             graph=graph,
