@@ -10,7 +10,6 @@ from airflow_integration.failures import MAX_RESULT_BYTES
 from airflow_integration.hooks import WorkflowKafkaHook
 from airflow_integration.identity import ClearPolicy, run_identity
 from airflow_integration.links import EVENT_ID_KEY, WorkflowRunLink
-from airflow_integration.triggers import ClaimCheck
 from airflow_integration.waiting import LargeResult, WaitsForResult, seconds
 from workflow_events.errors import ConfigurationError
 from workflow_events.exchange import ResultExchange
@@ -97,12 +96,9 @@ class LangGraphWorkflowOperator(WaitsForResult, BaseOperator):
         self._wait_elsewhere(ticket, self.defer)
         raise AssertionError("defer() does not return")
 
-    def execute_complete(
-        self, context: Context, event: dict[str, Any], ticket: dict[str, Any]
-    ) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resumed: the result, or the failure."""
-        self.asked = Ticket.from_dict(ticket)
-        return self._finish(self.asked, ClaimCheck.from_dict(event))
+        return self._finish(event)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """As Airflow's; a deferral that took too long ends as any other timeout."""

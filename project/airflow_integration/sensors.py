@@ -14,7 +14,6 @@ from airflow_integration.airflow_compat import (
 from airflow_integration.asking import DEFAULT_TIMEOUT, Ticket
 from airflow_integration.failures import MAX_RESULT_BYTES
 from airflow_integration.links import WorkflowRunLink
-from airflow_integration.triggers import ClaimCheck
 from airflow_integration.waiting import LargeResult, WaitsForResult, seconds
 from workflow_events.errors import ConfigurationError, WorkflowError
 
@@ -68,13 +67,10 @@ class WorkflowResultSensor(WaitsForResult, BaseSensorOperator):
         with self._skipping(), self._exchange(asked.results_topic) as exchange:
             return self._wait_here(asked, exchange)
 
-    def execute_complete(
-        self, context: Context, event: dict[str, Any], ticket: dict[str, Any]
-    ) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resumed: the result, or the failure."""
-        self.asked = Ticket.from_dict(ticket)
         with self._skipping():
-            return self._finish(self.asked, ClaimCheck.from_dict(event))
+            return self._finish(event)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """As Airflow's; a deferral that took too long ends as any other timeout."""

@@ -12,7 +12,6 @@ from airflow_integration.asking import Ticket, publish_cancel
 from airflow_integration.hooks import WorkflowKafkaHook
 from airflow_integration.readers import shared_readers
 from workflow_events.errors import BrokerUnavailable
-from workflow_events.exchange import ReceivedResult
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +20,12 @@ _CLASS: Final = "airflow_integration.triggers.WorkflowResultTrigger"
 
 @dataclass(frozen=True, slots=True)
 class ClaimCheck:
-    """What travels through Airflow's database instead of a result: where it stands."""
+    """What travels through Airflow's database instead of a result: where it stands.
 
+    It brings the ticket along, because `dag.test()` of Airflow 3.3 drops what `defer(kwargs=...)` kept.
+    """
+
+    ticket: Ticket
     ending: Literal["answered", "timeout", "unreachable"]
     partition: int = -1
     offset: int = -1
@@ -35,7 +38,7 @@ class ClaimCheck:
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:
         """The claim check of a trigger event."""
-        return cls(**fields)
+        return cls(**{**fields, "ticket": Ticket.from_dict(fields["ticket"])})
 
 
 class WorkflowResultTrigger(BaseTrigger):
@@ -80,8 +83,10 @@ class WorkflowResultTrigger(BaseTrigger):
                     ticket.event_id, ticket.remaining, since=ticket.start, attempt=ticket.attempt
                 )
         except BrokerUnavailable as error:
-            return ClaimCheck("unreachable", detail=str(error))
-        return _claim(received)
+            return ClaimCheck(ticket, "unreachable", detail=str(error))
+        if received is None:
+            return ClaimCheck(ticket, "timeout")
+        return ClaimCheck(ticket, "answered", received.partition, received.offset)
 
     async def on_kill(self) -> None:
         """The task was marked failed or succeeded, or cleared (Airflow 3.3 and later call this)."""
@@ -94,9 +99,3 @@ class WorkflowResultTrigger(BaseTrigger):
     def _cancel(self, ticket: Ticket) -> None:
         settings = WorkflowKafkaHook(self.conn_id).settings()
         publish_cancel(ticket, "task ended by a user while it waited", settings)
-
-
-def _claim(received: ReceivedResult | None) -> ClaimCheck:
-    if received is None:
-        return ClaimCheck("timeout")
-    return ClaimCheck("answered", received.partition, received.offset)

@@ -79,14 +79,15 @@ class WaitsForResult:
                 cancel_on_kill=self.cancel_on_kill,
             ),
             method_name="execute_complete",
-            kwargs={"ticket": ticket.to_dict()},
             timeout=timedelta(seconds=ticket.remaining + hold) + _BACKSTOP,
         )
 
-    def _finish(self, ticket: Ticket, claim: ClaimCheck) -> dict[str, Any]:
-        """The result that a claim check stands for, read in the worker: it never passes through
-        Airflow's database.
+    def _finish(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The result that a trigger's claim check stands for, read in the worker: it never passes
+        through Airflow's database.
         """
+        claim = ClaimCheck.from_dict(event)
+        ticket = self.asked = claim.ticket
         if claim.ending == "timeout":
             self._give_up(ticket)
         if claim.ending == "unreachable":
