@@ -28,6 +28,7 @@ _BATCH: Final = 500
 _REQUEST_TIMEOUT: Final = 2.0
 _POLL: Final = 0.1
 _REFRESH_EVERY: Final = 5.0
+_FIRST_PATIENCE: Final = 0.5
 _PATIENCE_AT_STOP: Final = 0.5
 _BACKOFF: Final = (0.1, 2.0)
 
@@ -89,7 +90,7 @@ class LiveReader:
         if self._thread is None:
             self._consumer.close()
         else:
-            self._thread.join(_PATIENCE_AT_STOP)
+            self._thread.join(0 if self.failing else _PATIENCE_AT_STOP)
 
     def _ensure_thread(self) -> None:
         if self._thread is None:
@@ -151,7 +152,9 @@ class LiveReader:
     def _begin(self) -> None:
         """Find where to start for all who wait, and start there."""
         self._consumer.poll(0)  # serves error_cb
-        partitions = partitions_of(self._consumer, self._topic, _REQUEST_TIMEOUT)
+        # A short first try lets short waits learn soon that nobody answers.
+        patience = min(_FIRST_PATIENCE * 2.0**self._failures, _REQUEST_TIMEOUT)
+        partitions = partitions_of(self._consumer, self._topic, patience)
         self.connected = True
         self._last_error.clear()
         if not partitions:
