@@ -9,6 +9,7 @@ READS_THE_ENVIRONMENT: dict[str, str] = {
     "workflow_events/settings.py": "KAFKA_* and topics, for both sides",
     "langgraph_integration/environment.py": "WORKFLOW_* and the rest of KAFKA_*, parsed in one way",
     "langgraph_workflows/settings.py": "WORKFLOW_DATA_DIR, read when a file is asked for",
+    "langgraph_integration/ops/demo/service.py": "hands the environment on to the service it starts",
     "kafka_devbroker/backends/external.py": "KAFKA_BOOTSTRAP_SERVERS names a broker that is there already",
     "kafka_devbroker/backends/tansu.py": "hands the environment on to the child process",
     "kafka_devbroker/java.py": "JAVA_HOME, KAFKA_HOME and the cache folder",
