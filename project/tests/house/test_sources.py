@@ -112,7 +112,7 @@ def test_every_test_has_a_docstring() -> None:
 
 
 def test_tests_do_not_sleep() -> None:
-    """They wait for conditions. A pause in a `while` that asks for one is fine, and `sleep(0)` only yields."""
+    """They wait for conditions: a pause in a `while` that asks for one is fine, `sleep(0)` only yields."""
     sleeping = [
         f"{_name(path)}:{call.lineno}"
         for path in ALL
