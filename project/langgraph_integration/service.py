@@ -17,7 +17,9 @@ from langgraph_integration.ops.logs import configure_logging
 from langgraph_integration.ops.metrics import Metrics
 from langgraph_integration.ops.monitoring import Monitoring
 from langgraph_integration.ops.settings import HttpSettings, LogSettings
+from langgraph_integration.pipeline.faults import arm
 from workflow_events.errors import ConfigurationError, WorkflowError
+from workflow_events.settings import environment_text
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ async def main(config: ConsumerConfig | None = None, *, http: HttpSettings | Non
     environment. Raises `ConfigurationError` for settings that cannot be used.
     """
     config = config or ConsumerConfig()
+    arm(environment_text("WORKFLOW_FAULT_POINT"))
     stop = asyncio.Event()
     _on_signals(stop)
     metrics = Metrics()

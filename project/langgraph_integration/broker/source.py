@@ -147,8 +147,8 @@ class KafkaEventSource:
             )
         return BrokerUnavailable(
             f"the group's offset is out of range ({'; '.join(texts) or 'unknown partition'}): the topic was "
-            "recreated or kept its records too briefly. Nothing is skipped silently; reset the group's offsets "
-            "with kafka-consumer-groups.sh --reset-offsets when you know what is missing"
+            "recreated or kept its records too briefly. Nothing is skipped silently: when you know what is "
+            "missing, set the group's offsets with kafka-consumer-groups.sh --reset-offsets"
         )
 
     async def pause(self, partitions: Sequence[Partition]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 
+from langgraph_integration.pipeline.faults import reached
 from langgraph_integration.pipeline.gate import IntakeGate
 from langgraph_integration.pipeline.offsets import OffsetTracker
 from langgraph_integration.pipeline.ports import EventSource
@@ -35,7 +36,9 @@ class Committer:
         offsets = self._tracker.committable()
         if offsets:
             try:
+                reached("before-commit")
                 await self._source.commit(offsets)
+                reached("after-commit")
             except (BrokerUnavailable, TimeoutError) as error:
                 log.info("commit not confirmed: %s", error, extra={"action": "commit_unconfirmed"})
                 if not quiet and time.monotonic() - self.committed_at > 10.0:

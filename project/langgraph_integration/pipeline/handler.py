@@ -13,6 +13,7 @@ from uuid import UUID
 from langgraph_integration.pipeline.asked import Asked, read
 from langgraph_integration.pipeline.attempts import Attempts, Slot
 from langgraph_integration.pipeline.delivery import Delivery
+from langgraph_integration.pipeline.faults import reached
 from langgraph_integration.pipeline.gate import IntakeGate
 from langgraph_integration.pipeline.happenings import Observer, RecordIgnored, VerdictPublished
 from langgraph_integration.pipeline.ledger import (
@@ -97,6 +98,7 @@ class EventHandler:
             claim = await self._gate.insist("store", lambda: self._ledger.claim(ask))
             match claim:
                 case Granted():
+                    reached("after-claim")
                     if await self._own(delivery, asked, claim, slot):
                         return
                 case Settled():
@@ -131,7 +133,9 @@ class EventHandler:
             else:
                 outcome = await self._attempts.outcome(asked.event, granted, live, slot)
             live.settling = True
+            reached("before-finish")
             verdict = await self._store(delivery, asked, live, outcome)
+            reached("after-finish")
             stored = True
             await self._publish(live.lease, verdict)
         except LeaseLost:
@@ -148,7 +152,9 @@ class EventHandler:
         finally:
             if not stored and not live.lost:
                 await self._release(live.lease)
-            del self._live[granted.lease.event_id]
+            if self._live.get(granted.lease.event_id) is live:
+                # a lease that lapsed while the loop was blocked may have been granted anew meanwhile
+                del self._live[granted.lease.event_id]
             live.close()
         self._told(live.lease.event_id, verdict, time.monotonic() - began)
         return True
@@ -170,6 +176,7 @@ class EventHandler:
             "publish", lambda: self._sink.publish(key, verdict.dead_letter, verdict.result, verdict.attempt)
         )
         await self._gate.insist("store", lambda: self._ledger.mark_published(lease, verdict.attempt))
+        reached("after-published")
 
     async def _answer_again(self, event_id: UUID, settled: Settled) -> None:
         if settled.published and not settled.repeat:
@@ -183,7 +190,7 @@ class EventHandler:
         self._told(event_id, verdict, 0.0)
 
     async def _refuse(self, delivery: Delivery, asked: Asked, failed: Failed) -> None:
-        """A dead letter for a record without a row of its own; its time is the record's, for equal repeats."""
+        """A dead letter for a record without a row; its time is the record's, so that repeats are equal."""
         now = datetime.fromtimestamp(max(0, delivery.timestamp_ms) / 1000, UTC)
         verdict = self._writer.write(delivery, asked, asked.headers.attempt, failed, now=now)
         await self._gate.insist(

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from langgraph_integration.pipeline.faults import reached
+
 
 class RecordPublisher(Protocol):
     """A producer of one topic; `ResultProducer` and `DeadLetterQueue` are the two we ship."""
@@ -37,5 +39,7 @@ class PublishingSink:
         """Return once both are acknowledged."""
         if dead_letter is not None:
             await self._dead_letters.publish_record(key, dead_letter, attempt)
+            reached("after-dead-letter")
         if result is not None:
             await self._results.publish_record(key, result, attempt)
+            reached("after-result")
