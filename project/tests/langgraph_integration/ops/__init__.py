@@ -1,0 +1,1 @@
+"""What an operator touches: command line, health, metrics, logs, topics, demo."""
