@@ -52,19 +52,33 @@ def load_table(request: TableRequest, directory: Path | None) -> Table:
 def columns_from_records(records: Sequence[Any], wanted: tuple[str, ...] | None) -> tuple[Column, ...]:
     """The columns of a list of objects: all their keys in the order of first sight, or the wanted ones."""
     checked_rows(len(records))
-    there: dict[Any, None] = {}
     for position, record in enumerate(records, 1):
         if not isinstance(record, dict):
             raise RequestRefused(
                 f"`records` must be a list of objects, but number {position:,} is {what(record)}"
             )
-        there.update(dict.fromkeys(record))
-        if wanted is None and len(there) > MAX_COLUMNS:
-            break
-    if wanted is not None and (records or not there):
-        missing_columns(wanted, [name for name in there if isinstance(name, str)])
-    names = checked_names(list(there) if wanted is None else wanted)
+    names = checked_names(_keys(records)) if wanted is None else _wanted_keys(records, wanted)
     return tuple(column_from_values(name, [record.get(name) for record in records]) for name in names)
+
+
+def _keys(records: Sequence[dict[Any, Any]]) -> list[Any]:
+    """All keys in the order of first sight; no more than it takes to see that they are too many."""
+    keys: dict[Any, None] = {}
+    for record in records:
+        keys.update(dict.fromkeys(record))
+        if len(keys) > MAX_COLUMNS:
+            break
+    return list(keys)
+
+
+def _wanted_keys(records: Sequence[dict[Any, Any]], wanted: tuple[str, ...]) -> list[str]:
+    if not records:
+        return []  # an empty table is no reason to complain about its columns
+    there = [name for name in wanted if any(name in record for record in records)]
+    if len(there) < len(wanted):
+        others = [key for key in _keys(records) if isinstance(key, str) and key not in there]
+        missing_columns(wanted, [*there, *others])
+    return checked_names(there)
 
 
 def _columns_from_file(content: bytes, request: TableRequest) -> tuple[tuple[Column, ...], int]:
@@ -84,11 +98,9 @@ def _columns_from_file(content: bytes, request: TableRequest) -> tuple[tuple[Col
 
 
 def _json_lines(content: bytes) -> Iterable[Any]:
-    for number, line in enumerate(content.splitlines(), 1):
-        if number > MAX_ROWS:
-            checked_rows(number)
-        if not line.strip():
-            continue
+    lines = [(number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
+    checked_rows(len(lines))
+    for number, line in lines:
         try:
             yield json.loads(line)
         except (ValueError, RecursionError):
@@ -115,7 +127,7 @@ def _foreign(
 
 def _read_csv(content: bytes, request: TableRequest) -> pl.DataFrame:
     if not content.strip():
-        return _nothing(request)
+        return pl.DataFrame()
     # Before polars sees it: a header of a million names costs gigabytes.
     _checked_width(content.split(b"\n", 1)[0].count(b",") + 1)
     names = pl.read_csv(io.BytesIO(content), n_rows=0, infer_schema=False).columns
@@ -146,8 +158,3 @@ def _picked(names: list[str], request: TableRequest) -> list[str]:
 def _checked_width(columns: int) -> None:
     if columns > MAX_FILE_COLUMNS:
         raise RequestRefused(f"the file has {columns:,} columns; the limit is {MAX_FILE_COLUMNS:,}")
-
-
-def _nothing(request: TableRequest) -> pl.DataFrame:
-    missing_columns(request.to_read or (), [])
-    return pl.DataFrame()

@@ -44,7 +44,10 @@ def why_not_computed(column: Column, *, values: int, at_least: int) -> str | Non
     """Why no figures can be computed from a column of numbers; `None` if they can."""
     if values < at_least:
         return f"too few rows: {values} with a value, at least {at_least} are needed"
-    low, high = float(column.values.min()), float(column.values.max())  # type: ignore[arg-type]  # numbers, no nulls
+    low, high = column.values.min(), column.values.max()
+    # As they are, not as floats: whole numbers beyond 2**53 that differ may be the same float.
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        raise TypeError(f"column {column.name!r} holds no numbers")
     if low == high:
         return "no spread: all values are equal"
     if max(abs(low), abs(high)) > MAX_MAGNITUDE:

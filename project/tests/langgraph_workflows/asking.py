@@ -4,10 +4,14 @@ import json
 from typing import Any, cast
 from uuid import uuid4
 
+from hypothesis import HealthCheck, settings
 from langchain_core.runnables import RunnableConfig
 
 from langgraph_workflows import multi_agent_graph
 from langgraph_workflows.state import MultiAgentState
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For property tests: a busy machine is no failure."""
 
 
 def request(task: Any = "look", data: Any = None, **more: Any) -> MultiAgentState:

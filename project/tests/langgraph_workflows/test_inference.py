@@ -17,8 +17,10 @@ from langgraph_workflows.inference import (
     robust_scores,
     t_quantile,
 )
+from tests.langgraph_workflows.asking import patient
 
 FREEDOMS = [*range(1, 250), 300, 999, 1_000, 12_345, 999_998]
+
 steady = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
 few_values = st.integers(min_value=0, max_value=6)
 
@@ -43,6 +45,7 @@ def test_t_quantiles_agree_with_scipy(confidence: float) -> None:
         assert t_quantile(freedom, confidence) == pytest.approx(expected, rel=1e-9, abs=0), freedom
 
 
+@patient
 @given(st.lists(st.tuples(steady, steady), min_size=3, max_size=60))
 def test_lines_agree_with_scipy(points: list[tuple[float, float]]) -> None:
     """Slope, interval and R² of any scatter of points are those of scipy.stats.linregress."""
@@ -71,6 +74,7 @@ def test_a_line_far_from_the_origin_keeps_its_digits() -> None:
     assert far.slope == pytest.approx(fit_line(x, y).slope, rel=1e-6)
 
 
+@patient
 @given(st.lists(st.tuples(few_values, few_values), min_size=2, max_size=40))
 def test_the_sum_of_signs_is_that_of_all_pairs(points: list[tuple[int, int]]) -> None:
     """Counted pair by pair, with many ties in both directions, the sum and Kendall's tau are the same."""
@@ -86,6 +90,7 @@ def test_the_sum_of_signs_is_that_of_all_pairs(points: list[tuple[int, int]]) ->
     assert test.tau == pytest.approx(stats.kendalltau(x, y).statistic, abs=1e-12)
 
 
+@patient
 @given(st.lists(st.tuples(few_values, few_values), min_size=12, max_size=40).filter(spread_both_ways))
 def test_the_variance_for_ties_is_that_of_scipy(points: list[tuple[int, int]]) -> None:
     """scipy leaves the continuity correction out: without it the same sum gives the same p."""
@@ -99,6 +104,7 @@ def test_the_variance_for_ties_is_that_of_scipy(points: list[tuple[int, int]]) -
     assert test.p == pytest.approx(math.erfc(max(abs(test.s) - 1, 0) / deviation / math.sqrt(2)), rel=1e-12)
 
 
+@patient
 @given(st.permutations(range(8)), st.integers(min_value=3, max_value=8))
 def test_small_samples_without_ties_get_the_exact_p(order: list[int], size: int) -> None:
     """Up to ten points the p is counted out, as scipy's exact method does."""
@@ -144,6 +150,7 @@ def test_robust_scores_by_hand() -> None:
     assert score.to_list() == pytest.approx([-1.349, -0.6745, 0.0, 0.6745, 65.4265])
 
 
+@patient
 @given(st.lists(steady, min_size=5, max_size=40))
 def test_the_mad_is_that_of_scipy(values: list[float]) -> None:
     """And scores are refused exactly when it is 0."""
