@@ -1,5 +1,6 @@
 """Attempts: the tries of one attempt, from the first to the outcome."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -74,6 +75,14 @@ class Attempts:
         if granted.retry_in > timedelta(0):
             async with slot.given_back():
                 await live.wait(granted.retry_in.total_seconds())
+        try:
+            return await self._tries(event, granted, live, slot, fresh, retries)
+        finally:
+            self._gate.release("run", by=live)
+
+    async def _tries(
+        self, event: WorkflowEvent, granted: Granted, live: LiveRun, slot: Slot, fresh: bool, retries: int
+    ) -> Outcome:
         while True:
             if live.deadline_passed():
                 return _deadline(retries)
@@ -87,9 +96,8 @@ class Attempts:
             except InfrastructureError as error:
                 await self._wait_for_infrastructure(error, live)
             except Drained:
-                if live.deadline_passed():
-                    return _deadline(retries)
-                raise
+                if live.handed_over:
+                    raise
             except Exception as error:  # noqa: BLE001 - a graph may raise anything; here it is decided
                 failed = self._final(error, retries)
                 if failed is not None:
@@ -100,12 +108,20 @@ class Attempts:
 
     async def _one_try(self, event: WorkflowEvent, live: LiveRun, fresh: bool) -> Outcome:
         with running(live.next_try(fresh=fresh)):
-            state = await self._processor().process_workflow_event(event)
-        self._gate.release("run")
+            try:
+                state: object = await self._processor().process_workflow_event(event)
+            except asyncio.CancelledError as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise
+                # nobody cancelled us: something inside the graph was cancelled and not caught there
+                raise WorkflowFailed("the workflow was cancelled from within") from error
+        self._gate.release("run", by=live)
+        if not isinstance(state, Mapping):
+            raise WorkflowFailed(f"process_workflow_event returned {type(state).__name__}, not a state")
         return self._to_outcome(event, state)
 
     async def _wait_for_infrastructure(self, error: InfrastructureError, live: LiveRun) -> None:
-        self._gate.hold("run", error)
+        self._gate.hold("run", error, by=live)
         await live.wait(1.0)
 
     def _final(self, error: Exception, retries: int) -> Failed | None:

@@ -1,8 +1,11 @@
 """One record as it came, before anyone believed it."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from langgraph_integration.pipeline.ledger import Position
+
+_LATEST_S = 253_402_300_799.0  # 9999-12-31, where datetime ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,12 @@ class Delivery:
     """The assignment it was read under; what an older one read is void."""
 
     headers: tuple[tuple[str, bytes], ...] = field(default=())
+
+    @property
+    def time(self) -> datetime:
+        """The record's own time; whoever wrote it may have set any."""
+        seconds = min(max(0, self.timestamp_ms) / 1000, _LATEST_S)
+        return datetime.fromtimestamp(seconds, UTC)
 
     @property
     def partition(self) -> Partition:

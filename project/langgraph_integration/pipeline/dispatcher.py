@@ -16,6 +16,7 @@ from langgraph_integration.pipeline.offsets import OffsetTracker
 from langgraph_integration.pipeline.ports import EventSource
 from langgraph_integration.pipeline.run_context import Drained
 from langgraph_integration.pipeline.slots import OneSlot, Slots
+from langgraph_integration.pipeline.status import CONSUME_HOLD
 from workflow_events.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
@@ -110,8 +111,11 @@ class Dispatcher:
 
     def _room(self) -> int:
         """How many records may be polled now."""
+        if CONSUME_HOLD in self._gate.reasons:
+            # only a poll can tell that the broker is back
+            return 1
         if not self._gate.is_open or self._limit.tripped:
-            return 0 if self._waiting or not self._limit.allows(self.in_flight) else 1
+            return 0 if self._waiting or not self._limit.may_start(self.in_flight) else 1
         if len(self._waiting) > self._slots.limit // 2:
             # few large polls: each one crosses to the Kafka thread
             return 0
@@ -125,10 +129,11 @@ class Dispatcher:
             else:
                 records = await self._source.poll(max_records, _POLL_S)
         except BrokerUnavailable as error:
-            self._gate.hold("consume", error)
+            self._gate.hold(CONSUME_HOLD, error)
             await asyncio.sleep(1.0)
             return ()
-        self._gate.release("consume")
+        if max_records:
+            self._gate.release(CONSUME_HOLD)
         self._on_poll()
         return records
 
@@ -191,7 +196,7 @@ class Dispatcher:
             if ready:
                 await self._source.resume(sorted(ready, key=lambda each: each.number))
         except BrokerUnavailable as error:
-            self._gate.hold("consume", error)
+            self._gate.hold(CONSUME_HOLD, error)
             return
         self._paused = (self._paused | full) - ready
 

@@ -16,33 +16,40 @@ _LONGEST_WAIT_S = 5.0
 
 
 class IntakeGate:
-    """Open unless somebody holds it. Each holder has a name and a cause that an operator can read."""
+    """Open unless somebody holds it. Each hold has a name and a cause that an operator can read.
+
+    Several holders may hold under one name, told apart by `by`: the gate opens when the last one lets go.
+    """
 
     def __init__(self) -> None:
-        self._holds: dict[str, str] = {}
+        self._holds: dict[str, dict[object, str]] = {}
         self._open = asyncio.Event()
         self._open.set()
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """Who holds the gate, and why; empty while it is open."""
-        return dict(self._holds)
+        """Under which names the gate is held, and why; empty while it is open."""
+        return {what: next(reversed(holders.values())) for what, holders in self._holds.items()}
 
     @property
     def is_open(self) -> bool:
         """Whether events may be taken."""
         return not self._holds
 
-    def hold(self, what: str, cause: object) -> None:
+    def hold(self, what: str, cause: object, *, by: object = None) -> None:
         """Close the gate, or update the cause. Logged once per closing."""
         if what not in self._holds:
             log.warning("intake paused: %s: %s", what, cause, extra={"action": "intake_paused", "what": what})
-        self._holds[what] = str(cause)
+        holders = self._holds.setdefault(what, {})
+        holders.pop(by, None)
+        holders[by] = str(cause)
         self._open.clear()
 
-    def release(self, what: str) -> None:
+    def release(self, what: str, *, by: object = None) -> None:
         """Take back a hold; harmless if there is none."""
-        if self._holds.pop(what, None) is not None:
+        holders = self._holds.get(what, {})
+        if holders.pop(by, None) is not None and not holders:
+            del self._holds[what]
             log.info("intake hold ended: %s", what, extra={"action": "intake_resumed", "what": what})
         if not self._holds:
             self._open.set()
@@ -54,18 +61,20 @@ class IntakeGate:
     async def insist(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         """What `call` returns, repeated until the infrastructure answers; the gate is closed meanwhile.
 
-        `LeaseLost` and errors that are not the infrastructure's are raised at once.
+        `LeaseLost` and errors that are not the infrastructure's are raised at once. Whichever way it ends,
+        cancelled too, this call holds the gate no longer.
         """
         wait_s = _FIRST_WAIT_S
-        while True:
-            try:
-                answer = await call()
-            except LeaseLost:
-                raise
-            except InfrastructureError as error:
-                self.hold(what, error)
-                await asyncio.sleep(wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
-            else:
-                self.release(what)
-                return answer
+        me = object()
+        try:
+            while True:
+                try:
+                    return await call()
+                except LeaseLost:
+                    raise
+                except InfrastructureError as error:
+                    self.hold(what, error, by=me)
+                    await asyncio.sleep(wait_s)
+                    wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+        finally:
+            self.release(what, by=me)

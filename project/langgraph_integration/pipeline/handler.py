@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Protocol, assert_never
 from uuid import UUID
 
@@ -26,6 +25,7 @@ from langgraph_integration.pipeline.ledger import (
     StoredVerdict,
 )
 from langgraph_integration.pipeline.live import LiveRun
+from langgraph_integration.pipeline.outbox import Outbox
 from langgraph_integration.pipeline.outcome import Failed, Outcome
 from langgraph_integration.pipeline.ports import VerdictSink
 from langgraph_integration.pipeline.verdict import VerdictWriter
@@ -35,6 +35,7 @@ from workflow_events.errors import InvalidRecord, LeaseLost
 log = logging.getLogger(__name__)
 
 _RELEASE_S = 2.0
+_LONGEST_KEY = 1024  # bytes
 _BUSY_POLL_S = 1.0
 
 
@@ -65,11 +66,11 @@ class EventHandler:
     ) -> None:
         self._attempts = attempts
         self._ledger = ledger
-        self._sink = sink
         self._gate = gate
         self._max_event_bytes = max_event_bytes
         self._observe = observe
         self._writer = VerdictWriter(sink, max_event_bytes=max_event_bytes)
+        self._outbox = Outbox(sink, self._writer, gate)
         self._live: dict[UUID, LiveRun] = {}
 
     @property
@@ -102,7 +103,7 @@ class EventHandler:
                     if await self._own(delivery, asked, claim, slot):
                         return
                 case Settled():
-                    await self._answer_again(event_id, claim)
+                    await self._answer_again(delivery, asked, claim)
                     return
                 case Busy(same_record=False):
                     if live is not None:
@@ -137,7 +138,7 @@ class EventHandler:
             verdict = await self._store(delivery, asked, live, outcome)
             reached("after-finish")
             stored = True
-            await self._publish(live.lease, verdict)
+            verdict = await self._publish(live.lease, verdict, delivery, asked)
         except LeaseLost:
             log.warning("lease lost", extra={"action": "lease_lost", "event_id": str(live.lease.event_id)})
             return False
@@ -170,15 +171,15 @@ class EventHandler:
                 return verdict
             attempt = current
 
-    async def _publish(self, lease: Lease, verdict: StoredVerdict) -> None:
-        key = str(lease.event_id).encode()
-        await self._gate.insist(
-            "publish", lambda: self._sink.publish(key, verdict.dead_letter, verdict.result, verdict.attempt)
-        )
+    async def _publish(
+        self, lease: Lease, verdict: StoredVerdict, delivery: Delivery, asked: Asked
+    ) -> StoredVerdict:
+        published = await self._outbox.publish(str(lease.event_id).encode(), verdict, delivery, asked)
         await self._gate.insist("store", lambda: self._ledger.mark_published(lease, verdict.attempt))
         reached("after-published")
+        return published
 
-    async def _answer_again(self, event_id: UUID, settled: Settled) -> None:
+    async def _answer_again(self, delivery: Delivery, asked: Asked, settled: Settled) -> None:
         if settled.published and not settled.repeat:
             self._observe(RecordIgnored("redelivered after its verdict"))
             return
@@ -186,17 +187,14 @@ class EventHandler:
         if settled.published and verdict.dead_letter is not None:
             # the dead letter stands; the asker alone has asked again
             verdict = replace(verdict, dead_letter=None)
-        await self._publish(settled.lease, verdict)
-        self._told(event_id, verdict, 0.0)
+        verdict = await self._publish(settled.lease, verdict, delivery, asked)
+        self._told(asked.event_id, verdict, 0.0)
 
     async def _refuse(self, delivery: Delivery, asked: Asked, failed: Failed) -> None:
         """A dead letter for a record without a row; its time is the record's, so that repeats are equal."""
-        now = datetime.fromtimestamp(max(0, delivery.timestamp_ms) / 1000, UTC)
-        verdict = self._writer.write(delivery, asked, asked.headers.attempt, failed, now=now)
-        await self._gate.insist(
-            "publish",
-            lambda: self._sink.publish(delivery.key, verdict.dead_letter, verdict.result, verdict.attempt),
-        )
+        attempt = asked.headers.attempt
+        verdict = self._writer.write(delivery, asked, attempt, failed, now=delivery.time)
+        verdict = await self._outbox.publish(_short_key(delivery.key), verdict, delivery, asked)
         self._told(asked.event_id, verdict, 0.0)
 
     async def _release(self, lease: Lease) -> None:
@@ -223,6 +221,11 @@ class EventHandler:
         self._observe(
             VerdictPublished(str(event_id) if event_id else None, verdict.status, verdict.reason, duration_s)
         )
+
+
+def _short_key(key: bytes | None) -> bytes | None:
+    """The record's key for its dead letter, whose origin keeps it whole; a monstrous one is left out."""
+    return key if key is None or len(key) <= _LONGEST_KEY else None
 
 
 def _invalid(asked: Asked) -> Failed:

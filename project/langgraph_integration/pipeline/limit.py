@@ -58,14 +58,16 @@ class DeadLetterLimit:
         counts = Counter(error for _, error in self._ends if error is not None)
         return counts.most_common(1)[0][0] if counts else "none"
 
+    def may_start(self, in_flight: int) -> bool:
+        """Whether `allows` would say yes; asking does not use the turn up."""
+        return not self._tripped or (in_flight == 0 and self._clock() >= self._next_probe_at)
+
     def allows(self, in_flight: int) -> bool:
         """Whether one more run may start now. Tripped: a single probe, every 30 s."""
-        if not self._tripped:
-            return True
-        if in_flight or self._clock() < self._next_probe_at:
-            return False
-        self._next_probe_at = self._clock() + _PROBE_S
-        return True
+        allowed = self.may_start(in_flight)
+        if allowed and self._tripped:
+            self._next_probe_at = self._clock() + _PROBE_S
+        return allowed
 
 
 def _parse(setting: str) -> tuple[float, int]:

@@ -47,11 +47,19 @@ class LiveRun:
         """A later ask was absorbed: the verdict answers it too, and its deadline is the one that counts."""
         if attempt > self.attempt:
             self.attempt, self.deadline_ms = attempt, deadline_ms
+            if self._drain_reason == "deadline":
+                self._drain_reason = None
+                self._drain.clear()
             self._arm()
 
     def deadline_passed(self) -> bool:
         """Nobody waits for the answer any more."""
         return self.deadline_ms is not None and now_ms() >= self.deadline_ms
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the run was asked to stop here so that it can go on elsewhere, or later."""
+        return self._drain_reason in _FINAL_REASONS
 
     def next_try(self, *, fresh: bool) -> RunContext:
         """The context of the next try. Raises `Drained` if the run has been asked to stop."""
@@ -92,7 +100,7 @@ class LiveRun:
         self.finished.set()
 
     def _stop_if_drained(self) -> None:
-        if self._drain_reason in _FINAL_REASONS:
+        if self.handed_over:
             raise Drained(self._drain_reason or "")
 
     def _arm(self) -> None:

@@ -1,5 +1,6 @@
 """From an outcome to the very bytes that will be published, so that a repeat is the same to the byte."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -15,6 +16,7 @@ from workflow_events.errors import NotJson, RecordTooLarge
 from workflow_events.ids import dead_letter_id, dead_letter_id_at, result_id
 from workflow_events.schema import ResultStatus
 
+_HEAD = 1024  # characters that are kept of ids and keys where they would make a record too large
 _MESSAGE_LIMIT = 10_000  # characters; an error text is no place for a payload
 
 
@@ -71,10 +73,17 @@ class VerdictWriter:
     def _failed(
         self, delivery: Delivery, asked: Asked, attempt: int, failed: Failed, now: datetime
     ) -> StoredVerdict:
+        result = self._result(asked, attempt, "error", {}, _text(failed.message), now)
+        if result is not None and len(result) > self._sink.result_limit_bytes:
+            # only ids of a record's size can be at fault; the correlation id is what the asker waits for
+            shortened = replace(
+                asked, workflow_id=_head(asked.workflow_id), workflow_run_id=_head(asked.workflow_run_id)
+            )
+            result = self._result(shortened, attempt, "error", {}, _text(failed.message)[:_HEAD], now)
         return StoredVerdict(
             attempt=attempt,
             status="error",
-            result=self._result(asked, attempt, "error", {}, _text(failed.message), now),
+            result=result,
             dead_letter=self._dead_letter(delivery, asked, attempt, failed, now),
             reason=failed.reason,
         )
@@ -111,8 +120,12 @@ class VerdictWriter:
         by_position = asked.event_id is None or asked.conflict
         parsed = original_object(delivery, max_bytes=self._max_event_bytes)
         record = b""
-        record = b""
-        for whole, original in ((True, parsed), (True, None), (False, None)):
+        for whole, original, meta in (
+            (True, parsed, True),
+            (True, None, True),
+            (False, None, True),
+            (False, None, False),
+        ):
             letter = DeadLetterEvent(
                 dlq_id=dead_letter_id_at(where.topic, where.partition, where.offset)
                 if by_position or asked.event_id is None
@@ -121,7 +134,10 @@ class VerdictWriter:
                 original_event=original,
                 error=DeadLetterError(type=type(failed.cause).__name__, message=_text(str(failed.cause))),
                 retry_count=failed.retry_count,
-                context={"workflow_id": asked.workflow_id, "workflow_run_id": asked.workflow_run_id},
+                context={
+                    "workflow_id": asked.workflow_id if meta else _head(asked.workflow_id),
+                    "workflow_run_id": asked.workflow_run_id if meta else _head(asked.workflow_run_id),
+                },
                 reason=failed.reason,
                 attempt=attempt,
                 origin=DeadLetterOrigin.of(
@@ -129,9 +145,10 @@ class VerdictWriter:
                     partition=where.partition,
                     offset=where.offset,
                     timestamp_ms=delivery.timestamp_ms,
-                    key=delivery.key,
+                    # a key or headers of a record's size: where it stands is told, it can be read there
+                    key=delivery.key if meta else (delivery.key or b"")[:_HEAD] or None,
                     value=delivery.value,
-                    headers=delivery.headers,
+                    headers=delivery.headers if meta else (),
                     whole=whole,
                 ),
             )
@@ -139,6 +156,10 @@ class VerdictWriter:
             if len(record) <= self._sink.dead_letter_limit_bytes:
                 break
         return record
+
+
+def _head(text: str | None) -> str | None:
+    return text if text is None else text[:_HEAD]
 
 
 def _text(message: str) -> str:

@@ -1,0 +1,59 @@
+"""Outbox: verdicts to their topics, written smaller where a topic takes less than it said."""
+
+import logging
+from typing import cast
+
+from langgraph_integration.pipeline.asked import Asked
+from langgraph_integration.pipeline.delivery import Delivery
+from langgraph_integration.pipeline.gate import IntakeGate
+from langgraph_integration.pipeline.ledger import StoredVerdict
+from langgraph_integration.pipeline.outcome import Failed
+from langgraph_integration.pipeline.ports import VerdictSink
+from langgraph_integration.pipeline.verdict import VerdictWriter
+from workflow_events.dead_letter import DeadLetterReason
+from workflow_events.errors import BrokerUnavailable, RecordTooLarge
+
+log = logging.getLogger(__name__)
+
+
+class Outbox:
+    """Publishes what was stored, and insists until the broker has it."""
+
+    def __init__(self, sink: VerdictSink, writer: VerdictWriter, gate: IntakeGate) -> None:
+        self._sink = sink
+        self._writer = writer
+        self._gate = gate
+
+    async def publish(
+        self, key: bytes | None, verdict: StoredVerdict, delivery: Delivery, asked: Asked
+    ) -> StoredVerdict:
+        """The verdict that was acknowledged.
+
+        Where a topic refuses a record for its size, although its limit was not known to be so low, an error
+        with the reason `result-invalid` is published instead; the sink knows the limit by then.
+        """
+        try:
+            await self._gate.insist("publish", lambda: self._send(key, verdict))
+        except RecordTooLarge as error:
+            log.warning("record refused for its size: %s", error, extra={"action": "record_too_large"})
+            smaller = self._smaller(verdict, delivery, asked, error)
+            await self._gate.insist("publish", lambda: self._send_or_wait(key, smaller))
+            return smaller
+        return verdict
+
+    async def _send(self, key: bytes | None, verdict: StoredVerdict) -> None:
+        await self._sink.publish(key, verdict.dead_letter, verdict.result, verdict.attempt)
+
+    async def _send_or_wait(self, key: bytes | None, verdict: StoredVerdict) -> None:
+        try:
+            await self._send(key, verdict)
+        except RecordTooLarge as error:
+            raise BrokerUnavailable(f"{error}; raise the topic's max.message.bytes") from error
+
+    def _smaller(
+        self, verdict: StoredVerdict, delivery: Delivery, asked: Asked, error: RecordTooLarge
+    ) -> StoredVerdict:
+        text = f"The workflow ended, but its verdict cannot be sent: {error}"
+        reason = cast(DeadLetterReason, verdict.reason) if verdict.reason else "result-invalid"
+        failed = Failed(reason, text, error)
+        return self._writer.write(delivery, asked, verdict.attempt, failed, now=delivery.time)

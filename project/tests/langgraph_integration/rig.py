@@ -1,0 +1,192 @@
+"""The pipeline, whole and wired, with memory at both ends: no broker, no LangGraph, no database file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from langgraph_integration.pipeline.attempts import Attempts
+from langgraph_integration.pipeline.committer import Committer
+from langgraph_integration.pipeline.dispatcher import Dispatcher
+from langgraph_integration.pipeline.gate import IntakeGate
+from langgraph_integration.pipeline.handler import EventHandler
+from langgraph_integration.pipeline.happenings import Happening, VerdictPublished
+from langgraph_integration.pipeline.ledger import Position, RunLedger
+from langgraph_integration.pipeline.limit import DeadLetterLimit
+from langgraph_integration.pipeline.offsets import OffsetTracker
+from langgraph_integration.pipeline.outcome import Outcome, Succeeded
+from langgraph_integration.pipeline.slots import Slots
+from langgraph_integration.retry import RetryConfig
+from langgraph_integration.store import MemoryDatabase, open_store
+from tests.langgraph_integration.events import headers_of, value_of
+from tests.langgraph_integration.memory_source import MemorySource, MemoryTopic
+from tests.support import wait_until
+from workflow_events import WorkflowEvent, WorkflowResultEvent
+from workflow_events.codec import decode_result, parse_json
+from workflow_events.dead_letter import DeadLetterEvent
+from workflow_events.errors import BrokerUnavailable, RecordTooLarge
+
+Run = Callable[[WorkflowEvent], Awaitable[Any]]
+NO_DELAYS = RetryConfig(max_retries=3, initial_delay=0.0, jitter=False)
+
+
+class MemorySink:
+    """Results and dead letters as they would lie on their topics."""
+
+    def __init__(self) -> None:
+        self.results: list[tuple[bytes | None, bytes, int]] = []
+        self.dead_letters: list[tuple[bytes | None, bytes, int]] = []
+        self.order: list[str] = []
+        self.available = True
+        self.result_limit_bytes = 1_000_000
+        self.dead_letter_limit_bytes = 1_000_000
+        self.true_result_limit_bytes: int | None = None
+        """What the broker takes, where that is less than what it said."""
+
+    async def publish(
+        self, key: bytes | None, dead_letter: bytes | None, result: bytes | None, attempt: int
+    ) -> None:
+        await asyncio.sleep(0)
+        if not self.available:
+            raise BrokerUnavailable("the sink in memory was switched off")
+        for record, limit in (
+            (dead_letter, self.dead_letter_limit_bytes),
+            (result, self.true_result_limit_bytes or self.result_limit_bytes),
+        ):
+            if record is not None and len(record) > limit:
+                raise RecordTooLarge(f"{len(record)} bytes; the topic takes {limit}")
+        if dead_letter is not None:
+            self.dead_letters.append((key, dead_letter, attempt))
+            self.order.append("dead letter")
+        if result is not None:
+            self.results.append((key, result, attempt))
+            self.order.append("result")
+
+    def decoded(self) -> list[WorkflowResultEvent]:
+        return [decode_result(value) for _, value, _ in self.results]
+
+    def letters(self) -> list[DeadLetterEvent]:
+        return [DeadLetterEvent.model_validate(parse_json(value)) for _, value, _ in self.dead_letters]
+
+
+class Rig:
+    """A topic, the pipeline over it, and what comes out."""
+
+    def __init__(
+        self,
+        ledger: RunLedger,
+        *,
+        run: Run,
+        topic: MemoryTopic | None = None,
+        to_outcome: Callable[[WorkflowEvent, Mapping[str, Any]], Outcome] | None = None,
+        retry: RetryConfig = NO_DELAYS,
+        slots: int = 10,
+        max_event_bytes: int = 100_000,
+        max_claims: int = 5,
+        limit: str = "0",
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.ledger = ledger
+        self.run = run
+        self.retry = retry
+        self.topic = topic or MemoryTopic()
+        self.sink = MemorySink()
+        self.gate = IntakeGate()
+        self.slots = Slots(slots)
+        self.tracker = OffsetTracker()
+        self.limit = DeadLetterLimit(limit, **({"clock": clock} if clock else {}))
+        self.happenings: list[Happening] = []
+        attempts = Attempts(
+            processor=lambda: self,
+            retry_config=lambda: self.retry,
+            to_outcome=to_outcome or (lambda _, state: Succeeded(dict(state))),
+            ledger=ledger,
+            gate=self.gate,
+            max_claims=max_claims,
+            observe=self._observe,
+        )
+        self.handler = EventHandler(
+            attempts=attempts,
+            ledger=ledger,
+            sink=self.sink,
+            gate=self.gate,
+            max_event_bytes=max_event_bytes,
+            observe=self._observe,
+        )
+        self.source = MemorySource(self.topic, self)
+        self.committer = Committer(self.source, self.tracker, self.gate)
+        self.dispatcher = Dispatcher(
+            self.source,
+            self.handler,
+            slots=self.slots,
+            gate=self.gate,
+            limit=self.limit,
+            tracker=self.tracker,
+            committer=self.committer,
+            max_poll_records=500,
+        )
+        self.partitions_assigned = self.dispatcher.partitions_assigned
+        self.partitions_revoked = self.dispatcher.partitions_revoked
+        self.taking = True
+
+    async def process_workflow_event(self, event: WorkflowEvent) -> dict[str, Any]:
+        """The test's `run`, looked up for every try."""
+        state: dict[str, Any] = await self.run(event)
+        return state
+
+    def _observe(self, happening: Happening) -> None:
+        self.happenings.append(happening)
+        if isinstance(happening, VerdictPublished) and happening.reason not in ("invalid", "conflict"):
+            self.limit.record(happening.reason if happening.status == "error" else None)
+
+    def publish(
+        self, asked: WorkflowEvent, *, attempt: int = 1, deadline_ms: int | None = None, partition: int = 0
+    ) -> Position:
+        """Append an event as our producers do."""
+        return self.topic.append(
+            value_of(asked),
+            key=str(asked.event_id).encode(),
+            headers=headers_of(asked, attempt=attempt, deadline_ms=deadline_ms),
+            partition=partition,
+        )
+
+    async def settled(self, timeout: float = 5.0) -> None:
+        """Return once everything that was published is settled and committed."""
+
+        async def done() -> bool:
+            await self.committer.commit_ready(quiet=True)
+            ends = {each: self.topic.end(each) for each in self.topic.all_partitions}
+            return all(self.topic.committed.get(each, 0) >= end for each, end in ends.items())
+
+        await wait_until(done, timeout, "all offsets to be committed")
+
+    async def results(self, number: int, timeout: float = 5.0) -> list[WorkflowResultEvent]:
+        """The results, once there are that many."""
+        await wait_until(lambda: len(self.sink.results) >= number, timeout, f"{number} results")
+        return self.sink.decoded()
+
+
+async def answer(_: WorkflowEvent) -> dict[str, Any]:
+    """A graph that always knows."""
+    return {"answer": 42}
+
+
+@asynccontextmanager
+async def running_rig(
+    run: Run = answer, *, database: MemoryDatabase | None = None, owner: str = "a", **options: Any
+) -> AsyncIterator[Rig]:
+    """A rig that takes events until the block ends; runs in flight are abandoned then."""
+    lease_time: timedelta = options.pop("lease_time", timedelta(minutes=5))
+    async with open_store("memory:", owner=owner, lease_time=lease_time, memory=database) as store:
+        rig = Rig(store.ledger, run=run, **options)
+        await rig.source.start()
+        taking = asyncio.create_task(rig.dispatcher.take(lambda: rig.taking))
+        try:
+            yield rig
+        finally:
+            rig.taking = False
+            await asyncio.wait({taking}, timeout=2)
+            await rig.dispatcher.abandon()
