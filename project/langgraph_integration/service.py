@@ -13,7 +13,7 @@ from contextlib import suppress
 from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.consumer import LangGraphKafkaConsumer
 from langgraph_integration.graphs.threads import busy_node_threads
-from langgraph_integration.ops.logs import configure_logging
+from langgraph_integration.ops.logs import configure_logging, secrets_of
 from langgraph_integration.ops.metrics import Metrics
 from langgraph_integration.ops.monitoring import Monitoring
 from langgraph_integration.ops.settings import HttpSettings, LogSettings
@@ -105,8 +105,9 @@ def run(config: ConsumerConfig | None = None, *, http: HttpSettings | None = Non
 
 def _from_environment() -> int:
     try:
-        configure_logging(LogSettings.from_env())
-        return run()
+        config = ConsumerConfig()
+        configure_logging(LogSettings.from_env(), secrets=secrets_of(config.kafka))
+        return run(config)
     except ConfigurationError as error:
         log.error("%s", error, extra={"action": "failed"})
         return EXIT_FAILED

@@ -11,6 +11,7 @@ from typing import IO, Any
 import orjson
 
 from langgraph_integration.ops.settings import LogSettings
+from workflow_events.settings import KafkaSettings
 
 HIDDEN = "***"
 
@@ -36,6 +37,11 @@ def configure_logging(
     # their own news is ours to tell, once and in our words
     for noisy in ("aiokafka", "uvicorn", "httpx", "asyncio"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def secrets_of(settings: KafkaSettings) -> tuple[str | None, ...]:
+    """The values of the connection that must not appear in a log."""
+    return settings.sasl_password, settings.ssl_password
 
 
 class Redactor:

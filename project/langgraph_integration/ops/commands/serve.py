@@ -52,7 +52,8 @@ def serve(
     commit is unknown, 130 forced by a second signal.
     """
     from langgraph_integration.config import ConsumerConfig
-    from langgraph_integration.ops.settings import HttpSettings
+    from langgraph_integration.ops.logs import configure_logging, secrets_of
+    from langgraph_integration.ops.settings import HttpSettings, LogSettings
     from langgraph_integration.service import run
 
     given: dict[str, Any] = {
@@ -66,4 +67,6 @@ def serve(
         "execution_timeout": timeout,
     }
     settings = ConsumerConfig(**given)
-    return run(settings, http=HttpSettings.from_env(http_port))
+    http = HttpSettings.from_env(http_port)
+    configure_logging(LogSettings.from_env(), secrets=secrets_of(settings.kafka))
+    return run(settings, http=http)
