@@ -3,7 +3,7 @@
 from typing import Final
 
 MAX_ROWS: Final = 1_000_000
-"""Of a table. A trend over a million rows takes about two seconds a column on one core."""
+"""Of a table. A trend over a million rows takes two to six seconds a column."""
 
 MAX_COLUMNS: Final = 100
 """Of those read. A result carries each column's profile twice and must fit into one Kafka record."""
@@ -16,8 +16,8 @@ MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 MAX_NAME_CHARS: Final = 100
 """Of a column's name."""
 
-LIGHT_CELLS: Final = 2_000
-"""Up to so many cells a table is worked on inside the event loop (about 5 ms); a larger one in a thread."""
+LIGHT_CELLS: Final = 1_000
+"""Up to so many cells a table is worked on inside the event loop (5 to 10 ms); a larger one in a thread."""
 
 MAX_MAGNITUDE: Final = 1e150
 MIN_SPREAD: Final = 1e-150

@@ -40,7 +40,17 @@ def test_a_finished_run_has_the_promised_shape(data: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [None, {}, {"input": "test"}, {"records": []}, {"records": [{}, {}]}, 5, "x"]
+    "data",
+    [
+        None,
+        {},
+        {"input": "test"},
+        {"records": []},
+        {"records": [{}, {}]},
+        {"records": [], "columns": ["v"], "time": "t"},
+        5,
+        "x",
+    ],
 )
 def test_without_a_table_it_says_that_there_was_nothing_to_analyse(data: Any) -> None:
     """And makes no figures up."""

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from langgraph_workflows.inference import (
+    INSERTION_UP_TO,
     fit_line,
     kendall_variance,
     mann_kendall,
     robust_scores,
+    signs_by_blocks,
+    signs_by_insertion,
     t_quantile,
 )
 from tests.langgraph_workflows.asking import patient
@@ -88,6 +91,23 @@ def test_the_sum_of_signs_is_that_of_all_pairs(points: list[tuple[int, int]]) ->
     assert test is not None
     assert test.s == by_hand
     assert test.tau == pytest.approx(stats.kendalltau(x, y).statistic, abs=1e-12)
+
+
+@patient
+@given(st.lists(few_values, max_size=70))
+def test_both_ways_to_count_signs_agree(ranks: list[int]) -> None:
+    """The one for a few thousand values and the one for a million."""
+    assert signs_by_blocks(pl.Series(ranks, dtype=pl.Int64)) == signs_by_insertion([*map(float, ranks)])
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_ties_are_counted_alike_in_small_and_large_tables(more: int) -> None:
+    """On both sides of the change of method, with every x many times."""
+    x = [i % 40 for i in range(INSERTION_UP_TO + more)]
+    y = [i * 7 % 13 + i % 3 for i in range(INSERTION_UP_TO + more)]
+    test = mann_kendall(numbers(x), numbers(y))
+    assert test is not None
+    assert test.tau == pytest.approx(stats.kendalltau(x, y).statistic, rel=1e-9)
 
 
 @patient
