@@ -90,7 +90,7 @@ class Engine:
             ),
             topic=config.topic,
             start_at=config.auto_offset_reset,
-            store_id=store.store_id,
+            store_id=store.store_id if store.durable else None,
             listener=self,
             revoke_budget_s=budget_s,
         )
@@ -215,7 +215,8 @@ class Engine:
             self.gate.hold(
                 "store identity",
                 f"the group's offsets were committed by a worker with another store ({foreign}); this one's "
-                f"is {self._store.store_id}. Give all workers of a group the same WORKFLOW_STATE_URL",
+                f"is {self._store.store_id}. Give all workers of a group the same WORKFLOW_STATE_URL; "
+                "if that store is lost, kafka-consumer-groups.sh --reset-offsets --to-current forgets it",
             )
         if self.source.policy.metadata_kept is False:
             log.warning(

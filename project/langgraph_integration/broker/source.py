@@ -37,7 +37,8 @@ _KEEP_ALIVE_S = 60.0  # a fifth of aiokafka's max_poll_interval_ms
 class KafkaEventSource:
     """The `EventSource` over aiokafka, living on the Kafka thread.
 
-    `store_id` travels in the metadata of every commit, so that a worker of another store notices.
+    `store_id` travels in the metadata of every commit, so that a worker of another store notices; `None`
+    (a store that ends with its process) neither claims the group nor minds who did.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class KafkaEventSource:
         *,
         topic: str,
         start_at: str,
-        store_id: str,
+        store_id: str | None,
         listener: AssignmentListener,
         revoke_budget_s: float,
     ) -> None:

@@ -23,7 +23,7 @@ class StartPolicy:
     """
 
     def __init__(
-        self, arguments: Mapping[str, Any], topic: str, start_at: str, store_id: str, metadata: str
+        self, arguments: Mapping[str, Any], topic: str, start_at: str, store_id: str | None, metadata: str
     ) -> None:
         self._connection = {name: value for name, value in arguments.items() if name.startswith(_CONNECTION)}
         self._group_id = arguments["group_id"]
@@ -90,9 +90,9 @@ class StartPolicy:
         finally:
             await admin.close()
         stores = [_store_of(each.metadata) for each in answer.values() if each.offset >= 0]
-        self.metadata_kept = any(store is not None for store in stores) if stores else None
+        self.metadata_kept = any(each.metadata for each in answer.values()) if stores else None
         others = sorted({store for store in stores if store is not None and store != self._store_id})
-        self.foreign_store = others[0] if others else None
+        self.foreign_store = others[0] if others and self._store_id else None
 
 
 def _store_of(metadata: str | None) -> str | None:

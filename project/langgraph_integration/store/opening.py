@@ -31,6 +31,11 @@ class Store:
         """Identifies the database, for ever."""
         return self._backend.store_id
 
+    @property
+    def durable(self) -> bool:
+        """Whether it outlives the process; a memory is another store after each start."""
+        return not isinstance(self._backend, MemoryBackend)
+
     async def gc(self, retention: Retention | None = None, *, dry_run: bool = False) -> SweepReport:
         """Delete finished runs and their checkpoints when they are old enough, in small transactions."""
         return await sweep(self._backend, retention or Retention(), dry_run=dry_run)
