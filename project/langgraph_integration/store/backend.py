@@ -1,12 +1,19 @@
 """What a database of runs and checkpoints offers to the ledger and the saver."""
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 from zlib import crc32
 
-from langgraph_integration.store.commands import Command, T
+from langgraph_integration.store.commands import Command, OpenDatabase, T
 from langgraph_integration.store.group_commit import Lane
+
+log = logging.getLogger(__name__)
+
+OPEN_FAILED_TIMEOUT = timedelta(seconds=5)
+"""For giving up what was opened before the rest could not be."""
 
 
 class Backend(Protocol):
@@ -31,10 +38,19 @@ class Backend(Protocol):
 class LaneBackend:
     """A backend over lanes: the commands of one key always take the same lane, so they keep their order."""
 
-    def __init__(self, store_id: str, writers: Sequence[Lane], readers: Sequence[Lane]) -> None:
-        self._store_id = store_id
+    def __init__(self, writers: Sequence[Lane], readers: Sequence[Lane]) -> None:
         self._writers = writers
         self._readers = readers
+        self._store_id = ""
+
+    async def open(self) -> None:
+        """Connect every lane, the first writer first: it makes what is missing. Closes all if one fails."""
+        try:
+            for lane in (*self._writers, *self._readers):
+                self._store_id = await lane.submit(OpenDatabase())
+        except BaseException:
+            await self.close(OPEN_FAILED_TIMEOUT)
+            raise
 
     @property
     def store_id(self) -> str:
@@ -47,8 +63,10 @@ class LaneBackend:
         return self._lane(command).call(command)
 
     async def close(self, timeout: timedelta) -> None:
-        for lane in (*self._writers, *self._readers):
-            await lane.close(timeout)
+        lanes = (*self._writers, *self._readers)
+        ended = await asyncio.gather(*(lane.close(timeout) for lane in lanes))
+        if not all(ended):
+            log.warning("store did not close in time", extra={"action": "store-close-timeout"})
 
     def _lane(self, command: Command[T]) -> Lane:
         lanes = self._writers if command.writes else self._readers

@@ -1,9 +1,6 @@
 """The store in PostgreSQL: a few connections, each with a thread and batches of its own."""
 
-from datetime import timedelta
-
 from langgraph_integration.store.backend import LaneBackend
-from langgraph_integration.store.commands import OpenDatabase
 from langgraph_integration.store.group_commit import Lane
 from langgraph_integration.store.postgres_connection import PostgresConnection
 
@@ -14,13 +11,9 @@ WRITERS = 2
 async def open_postgres(dsn: str, *, writers: int = WRITERS) -> LaneBackend:
     """Connect, and make the schema `langgraph_kafka` if need be. Raises `StoreUnavailable`."""
     writing = [_lane(f"store-writer-{number}", dsn, writer=True) for number in range(writers)]
-    try:
-        store_id = await writing[0].submit(OpenDatabase())
-    except BaseException:
-        for lane in writing:
-            await lane.close(timedelta(seconds=5))
-        raise
-    return LaneBackend(store_id, writing, [_lane("store-reader", dsn, writer=False)])
+    backend = LaneBackend(writing, [_lane("store-reader", dsn, writer=False)])
+    await backend.open()
+    return backend
 
 
 def _lane(name: str, dsn: str, *, writer: bool) -> Lane:

@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from langgraph_integration.store.backend import LaneBackend
-from langgraph_integration.store.commands import OpenDatabase
 from langgraph_integration.store.group_commit import Lane
 from langgraph_integration.store.sqlite_connection import SqliteConnection
 
@@ -18,9 +17,7 @@ async def open_sqlite(path: Path, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> 
     writing = SqliteConnection(path, writer=True, busy_timeout_ms=busy_timeout_ms)
     reading = SqliteConnection(path, writer=False, busy_timeout_ms=busy_timeout_ms)
     writer = Lane("store-writer", writing.execute, writing.close)
-    try:
-        store_id = await writer.submit(OpenDatabase())
-    except BaseException:
-        await writer.close(busy_timeout)
-        raise
-    return LaneBackend(store_id, [writer], [Lane("store-reader", reading.execute, reading.close)])
+    reader = Lane("store-reader", reading.execute, reading.close)
+    backend = LaneBackend([writer], [reader])
+    await backend.open()
+    return backend

@@ -1,8 +1,10 @@
 """The commands in SQLite's words: the saver's half, and sweeping."""
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 from langgraph_integration.store import commands as c
 from langgraph_integration.store import sql
@@ -25,30 +27,54 @@ COPY_WRITES = _plain(sql.COPY_WRITES)
 DELETE_CHECKPOINT = _plain(sql.DELETE_CHECKPOINT)
 OLD_RUN = _plain(sql.OLD_RUN)
 STALE_RUN = _plain(sql.STALE_RUN)
+LOAD_EPOCHS = "SELECT event_id, epoch FROM runs WHERE event_id IN (SELECT value FROM json_each(?))"
+FENCED = (c.PutCheckpoint, c.PutWrites)
 DOOMED = f"SELECT event_id FROM runs WHERE {OLD_RUN} UNION SELECT event_id FROM runs WHERE {STALE_RUN}"
 
 
 class SqliteCheckpoints(Session):
-    """`_epochs` spares the fence's look-up for the second and later writes of a run in one transaction;
-    whoever begins one calls `begin`.
+    """Puts are collected and written by `flush`, many with one statement; whoever applies another command
+    or commits flushes first. Whoever begins a transaction calls `begin`, which looks the fences up.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__()
         self._connection = connection
-        self._epochs: dict[str, int | None] = {}
+        self._epochs: dict[str, int] = {}
+        self._checkpoints: list[c.CheckpointRow] = []
+        self._writes: list[c.WriteRow] = []
 
-    def begin(self) -> None:
-        self._epochs.clear()
+    def begin(self, commands: Iterable[c.Command[Any]]) -> None:
+        """Start over, and look up the fences of these commands at once."""
+        self.discard()
+        fenced = json.dumps(list({command.key for command in commands if isinstance(command, FENCED)}))
+        self._epochs = dict(self._connection.execute(LOAD_EPOCHS, (fenced,))) if fenced != "[]" else {}
+
+    def flush(self) -> None:
+        if self._checkpoints:
+            self._connection.executemany(PUT_CHECKPOINT, self._checkpoints)
+            self._checkpoints.clear()
+        if self._writes:
+            self._connection.executemany(PUT_WRITE, self._writes)
+            self._writes.clear()
+
+    def discard(self) -> None:
+        """Forget what was collected and not written."""
+        self._checkpoints.clear()
+        self._writes.clear()
+
+    def apply(self, command: c.Command[Any]) -> Any:
+        if not isinstance(command, FENCED):
+            self.flush()
+        return super().apply(command)
 
     def put_checkpoint(self, command: c.PutCheckpoint) -> None:
-        row = command.row
-        self._check(row.thread_id, row.epoch)
-        self._connection.execute(PUT_CHECKPOINT, row)
+        self._check(command.key, command.row.epoch)
+        self._checkpoints.append(command.row)
 
     def put_writes(self, command: c.PutWrites) -> None:
         self._check(command.key, command.rows[0].epoch)
-        self._connection.executemany(PUT_WRITE, command.rows)
+        self._writes += command.rows
 
     def load_checkpoint(self, query: c.LoadCheckpoint) -> c.StoredCheckpoint | None:
         key: tuple[str, ...] = (query.thread_id, query.checkpoint_ns)
@@ -102,13 +128,7 @@ class SqliteCheckpoints(Session):
         return c.SweepCount(runs, checkpoints, writes)
 
     def _check(self, thread_id: str, epoch: int | None) -> None:
-        if epoch is None:
-            return
-        if thread_id not in self._epochs:
-            found = self._connection.execute("SELECT epoch FROM runs WHERE event_id = ?", (thread_id,))
-            row: tuple[int] | None = found.fetchone()
-            self._epochs[thread_id] = None if row is None else row[0]
-        if self._epochs[thread_id] != epoch:
+        if epoch is not None and self._epochs.get(thread_id) != epoch:
             raise lease_lost(thread_id, epoch)
 
     def _with_writes(self, row: c.CheckpointRow) -> c.StoredCheckpoint:

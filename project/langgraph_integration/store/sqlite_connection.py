@@ -25,8 +25,8 @@ _OWN_FAULTS = (
 class SqliteConnection:
     """Executes batches for a lane; everything happens in that lane's thread.
 
-    The writer's first open makes the file and its tables; later ones never do: a file that vanished under
-    us, or another in its place, is a fault to wait out and no new store.
+    The writer's first open makes the file and its tables, and from then on it is this file or none: SQLite
+    would go on writing into a deleted one, and would apply the log of the old one to another in its place.
     """
 
     def __init__(self, path: Path, *, writer: bool, busy_timeout_ms: int) -> None:
@@ -58,39 +58,44 @@ class SqliteConnection:
 
     def _transact(self, batch: Sequence[Pending]) -> None:
         connection, session = self._open()
-        self._begin(connection, session)
+        self._begin(connection, session, batch)
         try:
             for pending in batch:
                 _apply(session, pending)
+            session.flush()
         except Exception as error:
             if _is_fault(error):
                 raise
             connection.execute("ROLLBACK")
-            self._begin(connection, session)
+            self._begin(connection, session, batch)
             for pending in batch:
                 self._apply_apart(connection, session, pending)
         connection.execute("COMMIT")
 
-    def _begin(self, connection: sqlite3.Connection, session: SqliteSession) -> None:
+    def _begin(
+        self, connection: sqlite3.Connection, session: SqliteSession, batch: Sequence[Pending]
+    ) -> None:
         """Taking the write lock at once: a transaction that reads first could not be promoted later."""
         connection.execute("BEGIN IMMEDIATE" if self._writer else "BEGIN")
-        session.begin()
+        session.begin(pending.command for pending in batch)
 
     def _apply_apart(self, connection: sqlite3.Connection, session: SqliteSession, pending: Pending) -> None:
         """One command that cannot spoil the others. Slower, so only after a batch has failed."""
         connection.execute("SAVEPOINT apart")
         try:
             _apply(session, pending)
+            session.flush()
         except Exception as error:
             if _is_fault(error):
                 raise
             connection.execute("ROLLBACK TO apart")
+            session.discard()
             pending.error = error
         connection.execute("RELEASE apart")
 
     def _open(self) -> tuple[sqlite3.Connection, SqliteSession]:
-        if self._live is not None and self._file != _identity(self._path):
-            self.close()
+        if self._file is not None and self._file != _identity(self._path):
+            raise StoreUnavailable("another file stands in its place")
         if self._live is None:
             self._live = self._connect()
         return self._live
@@ -99,7 +104,7 @@ class SqliteConnection:
         first = self._store_id is None and self._writer
         if first:
             _make_file(self._path)
-        self._file = _identity(self._path)
+        identity = _identity(self._path)
         connection = sqlite3.connect(
             f"file:{quote(str(self._path))}?mode=rw",
             uri=True,
@@ -111,11 +116,11 @@ class SqliteConnection:
             _configure(connection, writer=self._writer)
             found = create_schema(connection) if first else read_store_id(connection)
             if self._store_id not in (None, found):
-                raise StoreUnavailable("another store's file stands in its place")
+                raise StoreUnavailable("its content was replaced by another store's")
         except BaseException:
             connection.close()
             raise
-        self._store_id = found
+        self._store_id, self._file = found, identity
         return connection, SqliteSession(connection, found)
 
 
@@ -145,7 +150,7 @@ def _make_file(path: Path) -> None:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """The file itself: a deleted one would go on taking writes through an open connection, and lose them."""
+    """The file itself, whatever its name is now."""
     found = path.stat()
     return found.st_dev, found.st_ino
 

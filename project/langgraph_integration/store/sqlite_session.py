@@ -61,7 +61,6 @@ class SqliteSession(SqliteCheckpoints):
 
     def try_grant(self, command: c.ClaimRun) -> tuple[RunRow | None, int]:
         found = self._connection.execute(GRANT_RUN, sql.grant_parameters(command)).fetchall()
-        self._epochs.pop(command.key, None)
         return _row(found[0]) if found else (None, 0)
 
     def find_run(self, event_id: str) -> RunRow | None:
@@ -73,7 +72,6 @@ class SqliteSession(SqliteCheckpoints):
 
     def save_run(self, row: RunRow) -> None:
         self._connection.execute(SAVE_RUN, sql.save_parameters(row))
-        self._epochs.pop(row.event_id, None)
 
     def store_verdict(self, command: c.FinishRun) -> bool:
         return self._connection.execute(FINISH_RUN, sql.finish_parameters(command)).rowcount == 1
@@ -92,7 +90,6 @@ class SqliteSession(SqliteCheckpoints):
 
     def release(self, command: c.ReleaseRun) -> None:
         self._connection.execute(RELEASE_RUN, (command.key, command.lease.epoch))
-        self._epochs.pop(command.key, None)
 
     def find_verdicts(self, query: c.FindVerdicts) -> Mapping[UUID, StoredVerdict]:
         wanted = json.dumps([str(event_id) for event_id in query.event_ids])
