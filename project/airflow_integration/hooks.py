@@ -1,8 +1,10 @@
 """Where Kafka is, as Airflow knows it."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from airflow_integration.airflow_compat import AirflowNotFoundException, KafkaBaseHook
+from workflow_events.exchange import ReceivedResult, ResultExchange
 from workflow_events.settings import KafkaSettings, environment_text
 
 _NOT_OURS: Final = frozenset(
@@ -56,3 +58,17 @@ class WorkflowKafkaHook(KafkaBaseHook):
             bootstrap_servers=options["bootstrap.servers"],
             client_options={name: value for name, value in options.items() if name not in _NOT_OURS},
         )
+
+    def read_result(self, reference: Mapping[str, Any], timeout: float = 30) -> ReceivedResult:
+        """The result that a reference stands for (`topic`, `partition`, `offset`; also as the value of a
+        key "reference"). Raises LookupError if it is no longer there, `ResultsUnavailable` if no broker
+        answers within `timeout` seconds.
+        """
+        place = reference.get("reference", reference)
+        with ResultExchange(settings=self.settings(), topic=place["topic"]) as exchange:
+            received = exchange.read_at(place["partition"], place["offset"], timeout)
+        if received is None:
+            raise LookupError(
+                f"there is no result at {place['topic']}:{place['partition']}:{place['offset']}"
+            )
+        return received

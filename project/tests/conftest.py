@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from kafka_devbroker import BackendName, available_backends
+from tests.support.airflow_chain import Chain, running_chain
+from tests.support.airflow_server import why_no_airflow
 from tests.support.brokers import BrokerPool, TestBroker, default_backend, in_ci
 from tests.support.error_log import logged_errors
 from tests.support.postgres import fresh_database, running_postgres, why_no_postgres
@@ -55,6 +57,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("broker")
         if "postgres_server" in names:
             item.add_marker("postgres")
+        if item.get_closest_marker("airflow"):
+            # One Airflow is enough for a machine: all its tests go to one worker.
+            item.add_marker(pytest.mark.xdist_group("airflow"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -64,6 +69,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         missing.append(available_backends()["apache"])
     if item.get_closest_marker("postgres"):
         missing.append(why_no_postgres())
+    if item.get_closest_marker("airflow"):
+        missing.append(why_no_airflow())
     for reason in filter(None, missing):
         if in_ci():
             pytest.fail(f"CI must have it: {reason}", pytrace=False)
@@ -80,6 +87,8 @@ def pytest_report_header() -> list[str]:
         left_out.append(f"postgres: {no_postgres}")
     else:
         lines.append("postgres: " + ("POSTGRES_DSN" if _POSTGRES_DSN else "a server of the tests' own"))
+    if (no_airflow := why_no_airflow()) is not None:
+        left_out.append(f"airflow: {no_airflow}")
     return lines + [f"LEFT OUT {each}" for each in left_out]
 
 
@@ -174,6 +183,13 @@ def postgres_dsn(postgres_server: str) -> Iterator[str]:
     """The DSN of an empty database of the test's own."""
     with fresh_database(postgres_server) as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="session")
+def airflow_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """A real Airflow, a broker of its own and the service, for all tests that are marked `airflow`."""
+    with running_chain(tmp_path_factory.mktemp("chain")) as chain:
+        yield chain
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """A workflow that does as it is told and counts how often it was really run."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -46,6 +47,11 @@ def _note(state: State, config: RunnableConfig, step: str) -> None:
             journal.write(f"{step} {config['metadata'].get('event_id')}\n")
 
 
+def _wait_for(gate: Path) -> None:
+    while not gate.exists():
+        time.sleep(0.02)
+
+
 async def begin(state: State, config: RunnableConfig) -> State:
     """The part that would cost money."""
     _note(state, config, "begin")
@@ -57,8 +63,8 @@ async def work(state: State, config: RunnableConfig) -> State:
     _note(state, config, "work")
     if state.get("wait"):
         await asyncio.sleep(state["wait"])
-    while state.get("gate") and not Path(state["gate"]).exists():  # noqa: ASYNC240  # a test's file
-        await asyncio.sleep(0.02)
+    if state.get("gate"):
+        await asyncio.to_thread(_wait_for, Path(state["gate"]))
     if state.get("fail"):
         raise ValueError(state["fail"])
     if state.get("fail_until") and not Path(state["fail_until"]).exists():  # noqa: ASYNC240  # a test's file
