@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kafka_devbroker.broker import ProcessBroker
@@ -76,7 +77,9 @@ def start_apache(
             settings = _settings(folder, node, client_ports, controller_ports) | dict(properties or {})
             lines = [f"{name}={value}\n" for name, value in settings.items()]
             _settings_file(folder, node).write_text("".join(lines))
-            _format(java, jars, _settings_file(folder, node), cluster_id)
+        with ThreadPoolExecutor() as threads:
+            files = [_settings_file(folder, node) for node in range(nodes)]
+            list(threads.map(lambda file: _format(java, jars, file, cluster_id), files))
     except BaseException:
         broker.stop()
         raise
