@@ -13,7 +13,7 @@ import polars as pl
 from langgraph_workflows.data_files import read_data_file
 from langgraph_workflows.limits import MAX_COLUMNS, MAX_FILE_COLUMNS, MAX_ROWS
 from langgraph_workflows.refusal import RequestRefused, shown, what
-from langgraph_workflows.request import TableRequest, missing_columns
+from langgraph_workflows.request import TableRequest, require_columns
 from langgraph_workflows.table import (
     Column,
     Table,
@@ -77,7 +77,7 @@ def _wanted_keys(records: Sequence[dict[Any, Any]], wanted: tuple[str, ...]) -> 
     there = [name for name in wanted if any(name in record for record in records)]
     if len(there) < len(wanted):
         others = [key for key in _keys(records) if isinstance(key, str) and key not in there]
-        missing_columns(wanted, [*there, *others])
+        require_columns(wanted, [*there, *others])
     return checked_names(there)
 
 
@@ -150,7 +150,7 @@ def _read_parquet(content: bytes, request: TableRequest) -> pl.DataFrame:
 
 def _picked(names: list[str], request: TableRequest) -> list[str]:
     if request.to_read is not None:
-        missing_columns(request.to_read, names)
+        require_columns(request.to_read, names)
         return checked_names(request.to_read)
     return checked_names(names)
 

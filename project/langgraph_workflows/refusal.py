@@ -1,5 +1,6 @@
 """The one way in which a part of the built-in graph says that a request cannot be met."""
 
+from collections.abc import Sequence
 from typing import Final
 
 SHOWN_CHARS: Final = 60
@@ -38,7 +39,7 @@ def what(value: object) -> str:
             return "something else"
 
 
-def listed(names: "list[str] | tuple[str, ...]", *, limit: int = 10) -> str:
+def listed(names: Sequence[str], *, limit: int = 10) -> str:
     """Names inside a message, the first ten of them, and how many more there are."""
     head = ", ".join(shown(name) for name in names[:limit])
     return f"{head} and {len(names) - limit} more" if len(names) > limit else head or "none"

@@ -1,7 +1,7 @@
 """What the asker wants: which table, which of its columns, and which analysis."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -191,10 +191,15 @@ def _time(named: object) -> str | None:
     raise RequestRefused(f"`time` must be the name of a column, not {what(named)}")
 
 
-def missing_columns(wanted: tuple[str, ...], there: list[str]) -> None:
-    """Raises `RequestRefused` naming the wanted columns that are not there, and those that are."""
+def require_columns(wanted: Sequence[str], there: Sequence[str]) -> None:
+    """Raises `RequestRefused` if a wanted column is not there."""
     known = set(there)
     absent = [name for name in wanted if name not in known]
     if absent:
-        plural = "columns" if len(absent) > 1 else "column"
-        raise RequestRefused(f"no {plural} {listed(absent)}; there are {listed(there)}")
+        raise not_there(absent, there)
+
+
+def not_there(absent: Sequence[str], there: Sequence[str]) -> RequestRefused:
+    """The refusal that names the columns that are not there, and those that are."""
+    plural = "columns" if len(absent) > 1 else "column"
+    return RequestRefused(f"no {plural} {listed(absent)}; there are {listed(there)}")

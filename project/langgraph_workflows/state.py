@@ -1,6 +1,9 @@
 """What the agents of the built-in graph share, and how their updates come together."""
 
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired
+
+# Not typing's: pydantic, which makes the schema for LangGraph's tools, reads that only from Python 3.12 on.
+from typing_extensions import TypedDict
 
 AgentName = Literal["orchestrator", "data", "analysis"]
 

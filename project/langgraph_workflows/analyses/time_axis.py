@@ -9,7 +9,7 @@ import polars as pl
 
 from langgraph_workflows.limits import MAX_MAGNITUDE
 from langgraph_workflows.refusal import RequestRefused, shown
-from langgraph_workflows.request import TableRequest, missing_columns
+from langgraph_workflows.request import TableRequest, not_there
 from langgraph_workflows.table import Column, Table
 
 UNIT_NAMES: Final = frozenset({"year", "month", "week", "day", "hour"})
@@ -42,8 +42,7 @@ def time_axis(table: Table, request: TableRequest) -> TimeAxis:
     if request.time is not None:
         column = table.column(request.time)
         if column is None:
-            missing_columns((request.time,), [column.name for column in table.columns])
-            raise AssertionError("unreachable: a column that is not there was just refused")
+            raise not_there([request.time], [column.name for column in table.columns])
         return _named_axis(column)
     for column in table.columns:
         others = any(other.is_numeric for other in table.columns if other is not column)

@@ -209,6 +209,12 @@ def test_a_task_may_be_anything_that_json_can_say(task: Any) -> None:
     assert len(state["conclusion"]) < 300
 
 
+def test_tools_can_read_its_schema_and_draw_it() -> None:
+    """LangGraph's studio and servers ask for both."""
+    assert {"task", "data", "agent_results"} <= set(multi_agent_graph.get_input_jsonschema()["properties"])
+    assert "orchestrator -.-> analysis" in multi_agent_graph.get_graph().draw_mermaid()
+
+
 def test_a_workflow_is_executed_by_its_task_alone() -> None:
     """The state and the thread come back; a given thread is used."""
     state, thread = execute_multi_agent_workflow("test")
