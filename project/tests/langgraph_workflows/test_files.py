@@ -83,6 +83,15 @@ def test_the_absolute_path_of_the_secret_is_refused(folder: Path) -> None:
     assert "not below the data folder" in failure({"file": str(folder.parent / "secret.csv")})
 
 
+@pytest.mark.parametrize(
+    "name", ["../secret.csv", "../nothing.csv", "/etc/passwd", "/etc/nothing", "away.csv"]
+)
+def test_the_reason_does_not_tell_whether_a_file_outside_is_there(folder: Path, name: str) -> None:
+    """Else one could look around by asking."""
+    (folder / "away.csv").symlink_to(folder.parent / "none.csv")
+    assert failure({"file": name, "format": "csv"}) == f"the file '{name}' is not below the data folder"
+
+
 def test_a_folder_whose_name_only_begins_alike_is_outside(folder: Path) -> None:
     """`data-private` is not below `data`."""
     beside = folder.parent / "data-private"
