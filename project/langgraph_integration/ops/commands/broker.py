@@ -26,15 +26,22 @@ def broker(
 ) -> None:
     """Run a Kafka broker for a laptop, until Ctrl-C.
 
-    It stays in the foreground, and its data goes with it.
+    It stays in the foreground, and its data goes with it. Ctrl-C is its ordinary end: exit code 0.
     """
     import signal
     import threading
 
     from kafka_devbroker import BrokerError, available_backends, running_broker
+    from kafka_devbroker.net import LOOPBACK, takes_connections
     from langgraph_integration.ops.topics import create_topics
-    from workflow_events.errors import BrokerUnavailable
+    from workflow_events.errors import BrokerUnavailable, ConfigurationError
     from workflow_events.settings import KafkaSettings, TopicNames
+
+    if takes_connections(LOOPBACK, port):
+        # Tansu would share the port with the other one, and each would get half of the connections
+        raise ConfigurationError(
+            f"--port {port} is in use on {LOOPBACK}: a broker that runs already? Use another"
+        )
 
     missing = available_backends()
     chosen = ("tansu" if missing["tansu"] is None else "apache") if backend == "auto" else backend

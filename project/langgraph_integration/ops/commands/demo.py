@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from langgraph_integration.ops.demo.asking import Answer
     from langgraph_integration.ops.demo.run import DemoReport
 
+_TERMINATED = 143  # what a shell reports of a process that SIGTERM ended
 Backend = Literal["auto", "tansu", "apache"]
 
 
@@ -33,8 +34,13 @@ def demo(
     results and dead letter, stops everything. Needs no configuration, and touches no broker or state of
     yours.
     """
+    import signal
+    import sys
+
     from langgraph_integration.ops.demo.run import run_demo, show_summary
 
+    # as Ctrl-C: the way out goes through the clean-up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     screen = aside() if as_json else people()
     report = run_demo(screen, backend=backend, examples=examples)
     show_summary(screen, report)

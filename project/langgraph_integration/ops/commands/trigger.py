@@ -3,11 +3,15 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from langgraph_integration.ops.console import ExitCode, Json, Servers, emit, handled, kafka
+
+if TYPE_CHECKING:
+    from workflow_events import WorkflowEvent, WorkflowEventProducer
+    from workflow_events.settings import KafkaSettings
 
 _PUBLISH_TIMEOUT = 10.0  # seconds, as the producer's own default
 
@@ -68,7 +72,7 @@ def trigger(
     )
     with WorkflowEventProducer(settings=settings) as producer:
         if wait:
-            return _ask(event, producer, timeout, as_json)
+            return _ask(event, producer, settings, timeout, as_json)
         producer.publish(event, None, _PUBLISH_TIMEOUT)
         if as_json:
             emit({"event_id": str(event.event_id), "topic": producer.topic})
@@ -109,11 +113,17 @@ def _manual_run_id() -> str:
     return f"manual__{datetime.now(UTC).isoformat(timespec='milliseconds')}"
 
 
-def _ask(event: Any, producer: Any, timeout: float, as_json: bool) -> int:
+def _ask(
+    event: "WorkflowEvent",
+    producer: "WorkflowEventProducer",
+    settings: "KafkaSettings",
+    timeout: float,
+    as_json: bool,
+) -> int:
     from langgraph_integration.ops.results import no_result, show_result
     from workflow_events.exchange import ResultExchange
 
-    with ResultExchange(producer.bootstrap_servers) as exchange:
+    with ResultExchange(settings=settings) as exchange:
         if not as_json:
             typer.echo(f"event {event.event_id} published, waiting for its result", err=True)
         found = exchange.ask(event, producer, timeout)

@@ -63,8 +63,11 @@ def test_the_demo_answers_every_analysis_and_leaves_nothing_behind(temporary: Pa
 @pytest.mark.slow
 @pytest.mark.timeout(90)
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc for what is left")
-def test_ctrl_c_ends_the_demo_quietly_and_whole(temporary: Path, tmp_path: Path) -> None:
-    """Exit code 130, no traceback, no broker and no service left."""
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_demo_quietly_and_whole(
+    temporary: Path, tmp_path: Path, number: signal.Signals, expected: int
+) -> None:
+    """Ctrl-C, or a CI runner whose time is up: no traceback, no broker, no service and no file left."""
     log = tmp_path / "demo.log"
     with started("demo", log_file=log) as process:
         wait_until_sync(
@@ -72,10 +75,10 @@ def test_ctrl_c_ends_the_demo_quietly_and_whole(temporary: Path, tmp_path: Path)
             timeout=30,
             description="the demo's service to be there",
         )
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         code = process.wait(20)
 
-    assert code == 130, log.read_text()
+    assert code == expected, log.read_text()
     assert "Traceback" not in log.read_text()
     wait_until_sync(lambda: left_running(temporary) == [], description="its children to be gone")
     assert list(temporary.iterdir()) == []

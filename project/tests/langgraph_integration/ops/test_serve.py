@@ -1,6 +1,7 @@
 """`langgraph-kafka serve` beside `trigger --wait`: a graph of one's own, end to end."""
 
 import json
+import re
 import signal
 import urllib.error
 import urllib.request
@@ -17,6 +18,7 @@ from tests.support import wait_until_sync
 from workflow_events.settings import TopicNames
 
 GRAPH = """
+import time
 from typing import TypedDict
 from langgraph.graph import END, START, StateGraph
 
@@ -25,9 +27,11 @@ class State(TypedDict, total=False):
     greeting: str
     failure: str
 
-def greet(state: State) -> State:
+async def greet(state: State) -> State:
     if state["name"] == "nobody":
         return {"failure": "there is nobody to greet"}
+    if state["name"] == "sleepyhead":
+        time.sleep(8)  # blocks the event loop, as a bad node does
     return {"greeting": f"Hello, {state['name']}!"}
 
 graph = StateGraph(State)
@@ -91,6 +95,32 @@ def test_a_graph_of_ones_own_answers_a_trigger(kafka_environment: TopicNames, tm
     assert f'{MetricName.DEAD_LETTERS}{{reason="invalid"}} 1.0' in metrics
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert "settled" in {line.get("action") for line in lines}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+def test_a_graph_that_blocks_its_loop_is_seen_from_outside(
+    kafka_environment: TopicNames, tmp_path: Path
+) -> None:
+    """Health and metrics answer all the while, show the lag, and the log names the run."""
+    port = free_ports(1)[0]
+    with serving(tmp_path, port) as log:
+        event_id = run("trigger", "--data", '{"name": "sleepyhead"}').out.strip()
+        wait_until_sync(lambda: loop_lag(port) > 1.0, timeout=20, description="a lag of the loop")
+        assert page(port, "/livez")[0] == 200
+        result = run("result", event_id, "--timeout", "20")
+
+    assert result.code == 0, result.err
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["event_id"] for line in lines if line.get("action") == "loop_blocked"] == [event_id]
+
+
+def loop_lag(port: int) -> float:
+    """How long the graphs' loop has been silent, in seconds."""
+    found = re.search(
+        rf'^{MetricName.LOOP_LAG}{{loop="graphs"}} (\S+)$', page(port, "/metrics")[1], re.MULTILINE
+    )
+    return float(found[1]) if found else 0.0
 
 
 @pytest.mark.slow
