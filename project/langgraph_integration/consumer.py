@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from langgraph_integration.broker.source import KafkaEventSource
 from langgraph_integration.broker.thread import KafkaThread
+from langgraph_integration.closing import closed_within
 from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.dead_letter import DeadLetterQueue
-from langgraph_integration.engine import Engine, closed_within
+from langgraph_integration.engine import Engine
 from langgraph_integration.pipeline.happenings import Happening, Observer
 from langgraph_integration.pipeline.status import ServiceStatus
 from langgraph_integration.processor import WorkflowProcessor
@@ -21,7 +22,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StopReport:
-    """How the last `stop` went: runs left to their lease, and whether the last commit was confirmed."""
+    """How the last `stop` went: runs left to their lease, and whether the last commits and verdicts are known
+    to have arrived.
+    """
 
     runs_left: int = 0
     committed: bool = True
@@ -51,10 +54,8 @@ class LangGraphKafkaConsumer:
         self.last_stop = StopReport()
         self._kafka = KafkaThread()
         kafka = self.config.kafka
-        self.dlq = DeadLetterQueue(topic=self.config.dlq_topic, settings=kafka, thread=self._kafka)
-        self.result_producer = ResultProducer(
-            topic=self.config.results_topic, settings=kafka, thread=self._kafka
-        )
+        self.dlq = DeadLetterQueue(topic=self.config.dlq_topic, settings=kafka)
+        self.result_producer = ResultProducer(topic=self.config.results_topic, settings=kafka)
         self.processor = WorkflowProcessor(workflow_timeout=self.config.execution_timeout)
         self._observe: Observer = observe or _ignore
         self._engine: Engine | None = None

@@ -68,7 +68,8 @@ async def _run(consumer: LangGraphKafkaConsumer, stop: asyncio.Event) -> None:
         consuming = asyncio.create_task(consumer.consume_and_process(), name="consume")
         await asyncio.wait({consuming, stopping}, return_when=asyncio.FIRST_COMPLETED)
         consumer.running = False
-        await consuming
+        if consuming.done():
+            consuming.result()
     finally:
         stopping.cancel()
 

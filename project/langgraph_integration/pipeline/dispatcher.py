@@ -25,7 +25,9 @@ MAX_UNSETTLED_PER_PARTITION = 500
 """Above this a partition is paused until half of it is settled."""
 
 _POLL_S = 0.2
+_STEP_S = 1.0
 _KEEP_ALIVE_S = 1.0
+_ABANDON_S = 1.5
 
 
 class Dispatcher:
@@ -65,7 +67,7 @@ class Dispatcher:
         self._taking = False
         self._fetch: asyncio.Task[None] | None = None
         self._run_ended = asyncio.Event()
-        self._kept_alive_at = 0.0
+        self._polled_at = 0.0
 
     @property
     def in_flight(self) -> int:
@@ -94,14 +96,20 @@ class Dispatcher:
     async def _step(self) -> None:
         self._start_waiting()
         room = self._room()
-        if room == 0:
-            # full or held: keep the membership alive without taking, and wake when a place is free
-            await self._poll(0)
-            return
-        if self._fetch is None or self._fetch.done():
+        self._run_ended.clear()
+        # full or held: only keep the membership alive, now and then
+        due = room > 0 or time.monotonic() - self._polled_at > _KEEP_ALIVE_S
+        if due and (self._fetch is None or self._fetch.done()):
             self._fetch = asyncio.create_task(self._fetch_some(room), name="fetch")
-        # a record that was polled must be admitted, or its offset would be passed over: never cancel this
-        await asyncio.shield(self._fetch)
+        # a record that was polled must be admitted, or its offset would be passed over: never cancel a fetch,
+        # nor wait for one that the broker does not answer: whoever wants us to end must not wait for it
+        if room and self._fetch is not None:
+            await asyncio.wait({self._fetch}, timeout=_STEP_S)
+        else:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._run_ended.wait(), _POLL_S)
+        if self._fetch is not None and self._fetch.done():
+            self._fetch.result()
 
     async def _fetch_some(self, room: int) -> None:
         for delivery in await self._poll(room):
@@ -123,28 +131,16 @@ class Dispatcher:
 
     async def _poll(self, max_records: int) -> Sequence[Delivery]:
         try:
-            if max_records == 0:
-                await self._keep_alive()
-                records: Sequence[Delivery] = ()
-            else:
-                records = await self._source.poll(max_records, _POLL_S)
+            records = await self._source.poll(max_records, _POLL_S if max_records else 0.0)
         except BrokerUnavailable as error:
             self._gate.hold(CONSUME_HOLD, error)
             await asyncio.sleep(1.0)
             return ()
+        self._polled_at = time.monotonic()
         if max_records:
             self._gate.release(CONSUME_HOLD)
         self._on_poll()
         return records
-
-    async def _keep_alive(self) -> None:
-        """Wait for a run to end, at most a moment; now and then tell the source that we are alive."""
-        self._run_ended.clear()
-        if time.monotonic() - self._kept_alive_at > _KEEP_ALIVE_S:
-            await self._source.poll(0, 0.0)
-            self._kept_alive_at = time.monotonic()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._run_ended.wait(), _POLL_S)
 
     def _start_waiting(self) -> None:
         while self._waiting and self._slots.free > 0 and self._gate.is_open:
@@ -231,6 +227,7 @@ class Dispatcher:
 
         Returns how many still run after the budget.
         """
+        self._handler.stop_waiting()
         left: set[asyncio.Task[None]] = set(self._running)
         if left:
             _, left = await asyncio.wait(left, timeout=budget_s / 2)
@@ -246,4 +243,4 @@ class Dispatcher:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=3.0)
+            await asyncio.wait(tasks, timeout=_ABANDON_S)

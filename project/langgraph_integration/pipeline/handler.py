@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Protocol, assert_never
@@ -28,13 +28,14 @@ from langgraph_integration.pipeline.live import LiveRun
 from langgraph_integration.pipeline.outbox import Outbox
 from langgraph_integration.pipeline.outcome import Failed, Outcome
 from langgraph_integration.pipeline.ports import VerdictSink
+from langgraph_integration.pipeline.run_context import Drained
 from langgraph_integration.pipeline.verdict import VerdictWriter
 from workflow_events import EventType
 from workflow_events.errors import InvalidRecord, LeaseLost
 
 log = logging.getLogger(__name__)
 
-_RELEASE_S = 2.0
+_RELEASE_S = 1.0
 _LONGEST_KEY = 1024  # bytes
 _BUSY_POLL_S = 1.0
 
@@ -72,6 +73,9 @@ class EventHandler:
         self._writer = VerdictWriter(sink, max_event_bytes=max_event_bytes)
         self._outbox = Outbox(sink, self._writer, gate)
         self._live: dict[UUID, LiveRun] = {}
+        self._stopping = asyncio.Event()
+        self.unconfirmed = 0
+        """Verdicts that were being published when their delivery was abandoned: sent or not, nobody knows."""
 
     @property
     def live(self) -> Mapping[UUID, LiveRun]:
@@ -88,6 +92,20 @@ class EventHandler:
         else:
             await self._claim_and_run(delivery, asked, asked.event_id, slot)
 
+    def stop_waiting(self) -> None:
+        """Give deliveries back that wait for a run of somebody else: they hold nothing to be finished."""
+        self._stopping.set()
+
+    async def _wait_for(self, event: Coroutine[Any, Any, Any]) -> None:
+        waits = {asyncio.ensure_future(event), asyncio.ensure_future(self._stopping.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self._stopping.is_set():
+            raise Drained("stop")
+
     async def _claim_and_run(self, delivery: Delivery, asked: Asked, event_id: UUID, slot: RunSlot) -> None:
         ask = asked.ask(delivery)
         while True:
@@ -95,7 +113,7 @@ class EventHandler:
             if live is not None and live.position == delivery.position:
                 # redelivered after a rebalance while the run goes on here
                 async with slot.given_back():
-                    await live.finished.wait()
+                    await self._wait_for(live.finished.wait())
             claim = await self._gate.insist("store", lambda: self._ledger.claim(ask))
             match claim:
                 case Granted():
@@ -112,7 +130,8 @@ class EventHandler:
                     return
                 case Busy():
                     async with slot.given_back():
-                        await asyncio.sleep(min(claim.lease_left.total_seconds() + 0.01, _BUSY_POLL_S))
+                        left_s = claim.lease_left.total_seconds() + 0.01
+                        await self._wait_for(asyncio.sleep(min(left_s, _BUSY_POLL_S)))
                 case Conflict():
                     text = f"event id {event_id} is known with another payload, first at {claim.first}"
                     conflict = Failed("conflict", text, InvalidRecord(text))
@@ -174,7 +193,11 @@ class EventHandler:
     async def _publish(
         self, lease: Lease, verdict: StoredVerdict, delivery: Delivery, asked: Asked
     ) -> StoredVerdict:
-        published = await self._outbox.publish(str(lease.event_id).encode(), verdict, delivery, asked)
+        try:
+            published = await self._outbox.publish(str(lease.event_id).encode(), verdict, delivery, asked)
+        except asyncio.CancelledError:
+            self.unconfirmed += 1
+            raise
         await self._gate.insist("store", lambda: self._ledger.mark_published(lease, verdict.attempt))
         reached("after-published")
         return published
