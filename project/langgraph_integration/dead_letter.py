@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from langgraph_integration.broker.records import RecordProducer
-from langgraph_integration.broker.thread import KafkaThread
 from workflow_events.codec import encode
 from workflow_events.dead_letter import DeadLetterError, DeadLetterEvent
 from workflow_events.headers import RecordHeaders
@@ -26,18 +25,16 @@ class DeadLetterQueue:
         topic: str | None = None,
         *,
         settings: KafkaSettings | None = None,
-        thread: KafkaThread | None = None,
     ) -> None:
         self._settings = settings or KafkaSettings.from_env(bootstrap_servers=bootstrap_servers)
         self.bootstrap_servers = bootstrap_servers or self._settings.bootstrap_servers
         self.topic = TopicNames.from_env(dead_letters=topic).dead_letters
         self.producer: RecordProducer | None = None
-        self._thread = thread or KafkaThread("kafka-dead-letters")
 
     async def start(self) -> None:
         """Connect. Raises `BrokerUnavailable` when no broker answers. Harmless when started already."""
         if self.producer is None:
-            producer = RecordProducer(self._settings, self._thread)
+            producer = RecordProducer(self._settings)
             await producer.start([self.topic])
             self.producer = producer
 

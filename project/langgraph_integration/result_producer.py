@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from langgraph_integration.broker.records import RecordProducer
-from langgraph_integration.broker.thread import KafkaThread
 from workflow_events import WorkflowResultEvent
 from workflow_events.codec import encode
 from workflow_events.headers import RecordHeaders
@@ -26,18 +25,16 @@ class ResultProducer:
         topic: str | None = None,
         *,
         settings: KafkaSettings | None = None,
-        thread: KafkaThread | None = None,
     ) -> None:
         self._settings = settings or KafkaSettings.from_env(bootstrap_servers=bootstrap_servers)
         self.bootstrap_servers = bootstrap_servers or self._settings.bootstrap_servers
         self.topic = TopicNames.from_env(results=topic).results
         self.producer: RecordProducer | None = None
-        self._thread = thread or KafkaThread("kafka-results")
 
     async def start(self) -> None:
         """Connect. Raises `BrokerUnavailable` when no broker answers. Harmless when started already."""
         if self.producer is None:
-            producer = RecordProducer(self._settings, self._thread)
+            producer = RecordProducer(self._settings)
             await producer.start([self.topic])
             self.producer = producer
 

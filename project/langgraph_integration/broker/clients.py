@@ -59,15 +59,3 @@ def consumer_arguments(
         "metadata_max_age_ms": 30_000,
         "fetch_max_wait_ms": 200,
     }
-
-
-def producer_arguments(settings: KafkaSettings, *, max_request_bytes: int) -> dict[str, Any]:
-    """A producer whose acknowledgement means that every in-sync replica has the record."""
-    return {
-        **connection_arguments(settings),
-        "acks": "all",
-        # sizes are checked against the topic before sending; the client's own limit must not be lower
-        "max_request_size": max_request_bytes,
-        "request_timeout_ms": 30_000,
-        "linger_ms": 0,
-    }

@@ -5,7 +5,6 @@ service; several are separated by commas. Off, a point costs one comparison.
 """
 
 import logging
-import os
 import random
 import signal
 from collections.abc import Mapping
@@ -44,7 +43,7 @@ def arm(setting: str | None) -> None:
 def reached(point: FaultPoint) -> None:
     """End the process here without any clean-up, if this point is armed and the dice say so."""
     if _armed and random.random() < _armed.get(point, 0.0):
-        os.kill(os.getpid(), signal.SIGKILL)
+        signal.raise_signal(signal.SIGKILL)
 
 
 def _parse(text: str) -> tuple[str, float]:
