@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from types import MappingProxyType
 from typing import Final, Self
 from uuid import UUID
 
@@ -14,7 +13,8 @@ from workflow_events.exchange.catch_up import CatchUp
 from workflow_events.exchange.index import Place
 from workflow_events.exchange.live import LiveReader
 from workflow_events.exchange.matching import id_key
-from workflow_events.exchange.partitions import assign, end_offsets, open_consumer, partitions_of
+from workflow_events.exchange.noting import Noter
+from workflow_events.exchange.partitions import assign, open_consumer
 from workflow_events.exchange.start import StartPoint
 from workflow_events.exchange.waiting import INDEX_CAPACITY, ReceivedResult, Waiter, WaitingRoom
 from workflow_events.librdkafka import LastError
@@ -58,28 +58,33 @@ class ResultExchange:
         self._last_error = LastError()
         self._room = WaitingRoom(self.topic, index_capacity)
         try:
-            self._consumer = open_consumer(settings, self._last_error)
+            consumer = open_consumer(settings, self._last_error)
         except KafkaException as error:
             raise ConfigurationError(f"the Kafka settings cannot be used: {error}") from error
-        self._catch_up = CatchUp(lambda: open_consumer(settings, LastError()), self.topic, self._room)
-        self._live = LiveReader(
-            self._consumer, self.topic, self._room, self._catch_up, self._last_error, poll_interval
+        self._catch_up = CatchUp(
+            lambda: open_consumer(settings, LastError(), fetch_wait_ms=10), self.topic, self._room
         )
+        self._live = LiveReader(
+            consumer, self.topic, self._room, self._catch_up, self._last_error, poll_interval
+        )
+        self._noter = Noter(settings, self.topic)
         self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        with self._room.lock:
+            return len(self._room)
 
     def note(self, timeout: float = 10) -> StartPoint:
         """Where the topic ends now. Note it before publishing, and wait from there: no result can be
         missed, and none of before is read. Raises `ResultsUnavailable` if no broker answers in time (s).
         """
         self._check_open()
-        deadline = time.monotonic() + timeout
         try:
-            partitions = partitions_of(self._consumer, self.topic, timeout)
-            left = max(0.1, deadline - time.monotonic())
-            ends = end_offsets(self._consumer, self.topic, partitions, left)
+            return self._noter.note(timeout)
         except KafkaException as error:
-            raise self._unavailable(error) from error
-        return StartPoint(MappingProxyType(ends), int(time.time() * 1000))
+            raise self._unavailable(error, self._noter.last_error) from error
 
     async def note_async(self, timeout: float = 10) -> StartPoint:
         """`note` without blocking the loop."""
@@ -192,6 +197,7 @@ class ResultExchange:
         self._closed = True
         self._live.stop()
         self._catch_up.stop()
+        self._noter.close()
         with self._room.lock:
             for waiter in self._room.everybody():
                 waiter.fail(RuntimeError("the exchange was closed while this wait went on"))
@@ -223,20 +229,17 @@ class ResultExchange:
 
     def _raise_if_hopeless(self, waited: float) -> None:
         if self._last_error.refused is not None or (not self._live.connected and waited > _REACH_TIMEOUT):
-            raise self._unavailable(None)
+            raise self._unavailable(None, self._last_error)
 
     def _raise_if_out_of_contact(self) -> None:
         """At a timeout: "no result" may only be said by those who could have seen it."""
         if self._live.failing or (not self._live.connected and self._last_error.hint):
-            raise self._unavailable(None)
+            raise self._unavailable(None, self._last_error)
         if not self._live.connected:
-            try:
-                partitions_of(self._consumer, self.topic, 0.5)
-            except KafkaException as error:
-                raise self._unavailable(error) from error
+            self.note(0.5)
 
-    def _unavailable(self, error: KafkaException | None) -> ResultsUnavailable:
+    def _unavailable(self, error: KafkaException | None, last_error: LastError) -> ResultsUnavailable:
         why = f": {error.args[0].str()}" if error is not None and hasattr(error.args[0], "str") else ""
         return ResultsUnavailable(
-            f"the topic {self.topic} cannot be read from {self.bootstrap_servers}{why}{self._last_error.hint}"
+            f"the topic {self.topic} cannot be read from {self.bootstrap_servers}{why}{last_error.hint}"
         )

@@ -130,12 +130,11 @@ class LiveReader:
                 self._read_on()
             else:
                 self._begin()
-            self._failures = 0
         except KafkaException as error:
             if not self._stopping.is_set():
-                self._pause_after(error)
+                self._note_failure(error)
 
-    def _pause_after(self, error: KafkaException) -> None:
+    def _note_failure(self, error: KafkaException) -> None:
         if isinstance(error.args[0], KafkaError):
             self._last_error(error.args[0])
         first, longest = _BACKOFF
@@ -147,7 +146,15 @@ class LiveReader:
             error,
             extra={"action": "results_unavailable", "topic": self._topic},
         )
-        self._stopping.wait(pause)
+        if self._reading:
+            self._refresh_at = time.monotonic() + pause  # and go on polling: the client reconnects by itself
+        else:
+            self._stopping.wait(pause)
+
+    def _note_contact(self) -> None:
+        self.connected = True
+        self._failures = 0
+        self._last_error.clear()
 
     def _begin(self) -> None:
         """Find where to start for all who wait, and start there."""
@@ -155,8 +162,7 @@ class LiveReader:
         # A short first try lets short waits learn soon that nobody answers.
         patience = min(_FIRST_PATIENCE * 2.0**self._failures, _REQUEST_TIMEOUT)
         partitions = partitions_of(self._consumer, self._topic, patience)
-        self.connected = True
-        self._last_error.clear()
+        self._note_contact()
         if not partitions:
             self._stopping.wait(min(self._poll_interval, 1.0))
             return
@@ -192,7 +198,8 @@ class LiveReader:
                 for message in messages:
                     self._take(message)
                 self._settle_history()
-        if time.monotonic() >= self._refresh_at:
+        trouble = bool(self._last_error.hint) and not self.failing
+        if trouble or time.monotonic() >= self._refresh_at:
             self._refresh()
 
     def _take(self, message: Message) -> None:
@@ -227,10 +234,10 @@ class LiveReader:
                 waiter.history_read()
 
     def _refresh(self) -> None:
-        """Pick up partitions that were added since."""
+        """Pick up partitions that were added since, and see whether the brokers are there."""
         self._refresh_at = time.monotonic() + _REFRESH_EVERY
         partitions = partitions_of(self._consumer, self._topic, _REQUEST_TIMEOUT)
-        self._last_error.clear()
+        self._note_contact()
         added = [partition for partition in partitions if partition not in self._next]
         if not added:
             return

@@ -29,16 +29,18 @@ _READER_OPTIONS: Final[dict[str, Any]] = {
     "auto.offset.reset": "earliest",
     "allow.auto.create.topics": False,
     "enable.partition.eof": True,
-    "fetch.wait.max.ms": 100,
     "fetch.error.backoff.ms": 100,
     "queued.max.messages.kbytes": 16384,
 }
 
 
-def open_consumer(settings: KafkaSettings, last_error: LastError) -> Consumer:
-    """A consumer without a group. Connects in the background."""
+def open_consumer(settings: KafkaSettings, last_error: LastError, fetch_wait_ms: int = 100) -> Consumer:
+    """A consumer without a group. Connects in the background.
+
+    A new assignment waits for the fetch under way: who jumps about wants a short `fetch_wait_ms`.
+    """
     options = client_options(settings, last_error)
-    ours = dict(_READER_OPTIONS)
+    ours = _READER_OPTIONS | {"fetch.wait.max.ms": fetch_wait_ms}
     if "group.id" in options:  # an Airflow connection's own; groups may be named in access rules
         del ours["group.id"]
     return Consumer({**options, **ours})

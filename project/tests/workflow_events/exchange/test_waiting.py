@@ -12,7 +12,7 @@ from workflow_events.exchange import ReceivedResult, StartPoint
 from workflow_events.exchange.index import Place
 from workflow_events.exchange.matching import id_key
 from workflow_events.exchange.waiting import Waiter, WaitingRoom
-from workflow_events.schema import ResultStatus, WorkflowResultEvent
+from workflow_events.schema import ResultStatus
 
 OURS = uuid4()
 
@@ -26,9 +26,13 @@ def received(status: ResultStatus, attempt: int | None = None, workflow_id: str 
     return ReceivedResult(event, event.model_dump(), "results", 0, 0)
 
 
-def given_to(waiter: Waiter) -> WorkflowResultEvent | None:
+def given_to(waiter: Waiter) -> tuple[str, int | None] | None:
+    """Status and attempt of what ended the wait. None while it goes on."""
     future: Future[ReceivedResult] = waiter.future
-    return future.result().event if future.done() else None
+    if not future.done():
+        return None
+    event = future.result().event
+    return event.status, event.attempt
 
 
 @pytest.mark.parametrize("status", ["success", "failure", "error"])
@@ -37,7 +41,7 @@ def test_the_first_verdict_ends_a_wait_when_history_is_known(status: ResultStatu
     waiter = a_waiter()
     waiter.offer(received(status))
 
-    assert (given_to(waiter) or a_result()).status == status
+    assert given_to(waiter) == (status, None)
 
 
 def test_a_retry_does_not_take_the_failure_of_the_try_before() -> None:
@@ -49,10 +53,10 @@ def test_a_retry_does_not_take_the_failure_of_the_try_before() -> None:
 
     waiter.offer(received("error", 2))
 
-    assert (given_to(waiter) or a_result()).attempt == 2
+    assert given_to(waiter) == ("error", 2)
     early_success = a_waiter(attempt=2)
     early_success.offer(received("success", 1))
-    assert given_to(early_success) is not None
+    assert given_to(early_success) == ("success", 1)
 
 
 def test_while_history_is_read_the_best_verdict_is_kept() -> None:
@@ -67,12 +71,12 @@ def test_while_history_is_read_the_best_verdict_is_kept() -> None:
 
     waiter.history_read()
 
-    assert (given_to(waiter) or a_result()).attempt == 3
+    assert given_to(waiter) == ("error", 3)
     lucky = a_waiter()
     lucky.history_pending()
     lucky.offer(received("error", 1))
     lucky.offer(received("success", 2))
-    assert (given_to(lucky) or a_result("nobody")).status == "success"
+    assert given_to(lucky) == ("success", 2)
 
 
 def test_another_workflow_is_passed_over() -> None:
@@ -118,17 +122,16 @@ def test_a_record_of_ours_that_is_no_result_is_skipped_with_a_warning(
     room = WaitingRoom("results")
     waiter = a_waiter()
     room.add(waiter)
+    broken = encode(a_result(OURS)).replace(b"success", b"unheard-of")
     with caplog.at_level(logging.WARNING):
-        for value in (None, b"not json", b"{}", encode(a_result(OURS)).replace(b"success", b"unheard-of")):
+        for value in (None, b"not json", b"{}", broken):
             room.take(Place(0, 0), id_key(OURS), [], value, remember=False)
-        room.take(
-            Place(0, 1), id_key(uuid4()), [("correlation_id", id_key(uuid4()))], b"broken", remember=False
-        )
+        others = id_key(uuid4())
+        room.take(Place(0, 1), others, [("correlation_id", others)], b"broken", remember=False)
 
     assert not waiter.done
-    assert [record.getMessage()[:40] for record in caplog.records] == [
-        "skipped a record that is no result: null"[:40]
-    ] + ["skipped a record that is no result: " + text for text in ("not ", "corr", "stat")]
+    assert len(caplog.records) == 4
+    assert all("skipped a record that is no result" in record.getMessage() for record in caplog.records)
 
 
 def test_a_record_that_only_quotes_our_id_is_not_ours() -> None:
