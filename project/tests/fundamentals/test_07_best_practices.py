@@ -198,4 +198,5 @@ async def test_stop_keeps_its_time_although_the_broker_is_dead(monkeypatch: pyte
         await consumer.stop()
 
         assert clock.time() - began < 7
-        assert consumer.consumer is consumer.dlq.producer is consumer.result_producer.producer is None
+        left = (consumer.consumer, consumer.dlq.producer, consumer.result_producer.producer)
+        assert left == (None, None, None)
