@@ -206,11 +206,8 @@ class EventHandler:
         if settled.published and not settled.repeat:
             self._observe(RecordIgnored("redelivered after its verdict"))
             return
-        verdict = settled.verdict
-        if settled.published and verdict.dead_letter is not None:
-            # the dead letter stands; the asker alone has asked again
-            verdict = replace(verdict, dead_letter=None)
-        verdict = await self._publish(settled.lease, verdict, delivery, asked)
+        # all of it, byte for byte: whether the earlier publication got through is not known for certain
+        verdict = await self._publish(settled.lease, settled.verdict, delivery, asked)
         self._told(asked.event_id, verdict, 0.0)
 
     async def _refuse(self, delivery: Delivery, asked: Asked, failed: Failed) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from langgraph_integration.pipeline.delivery import Delivery, Partition
 from langgraph_integration.pipeline.ledger import Position
@@ -58,6 +58,11 @@ class MemoryTopic:
     def skip(self, records: int, partition: int = 0) -> None:
         """Leave a gap, as compaction and transactions do."""
         self._ends[Partition(self.name, partition)] += records
+
+    def set_time(self, position: Position, timestamp_ms: int) -> None:
+        """Change a record's time, as its producer may."""
+        records = self._records[Partition(position.topic, position.partition)]
+        records[position.offset] = replace(records[position.offset], timestamp_ms=timestamp_ms)
 
     def end(self, where: Partition) -> int:
         return self._ends[where]

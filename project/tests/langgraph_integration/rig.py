@@ -131,6 +131,13 @@ class Rig:
         self.partitions_assigned = self.dispatcher.partitions_assigned
         self.partitions_revoked = self.dispatcher.partitions_revoked
         self.taking = True
+        self.taking_task: asyncio.Task[None] | None = None
+
+    async def stop_taking(self) -> None:
+        """Take no more events, as the first step of a stop."""
+        self.taking = False
+        if self.taking_task is not None:
+            await asyncio.wait({self.taking_task}, timeout=2)
 
     async def process_workflow_event(self, event: WorkflowEvent) -> dict[str, Any]:
         """The test's `run`, looked up for every try."""
@@ -183,10 +190,9 @@ async def running_rig(
     async with open_store("memory:", owner=owner, lease_time=lease_time, memory=database) as store:
         rig = Rig(store.ledger, run=run, **options)
         await rig.source.start()
-        taking = asyncio.create_task(rig.dispatcher.take(lambda: rig.taking))
+        rig.taking_task = asyncio.create_task(rig.dispatcher.take(lambda: rig.taking))
         try:
             yield rig
         finally:
-            rig.taking = False
-            await asyncio.wait({taking}, timeout=2)
+            await rig.stop_taking()
             await rig.dispatcher.abandon()
