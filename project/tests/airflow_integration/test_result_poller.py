@@ -213,6 +213,20 @@ def test_kafka_errors_are_raised() -> None:
         poller.poll_for_result(uuid4())
 
 
+@pytest.mark.each_broker
+def test_a_refused_login_is_raised_at_once(broker: TestBroker, topics: TopicNames) -> None:
+    """Waiting would not mend it. (The test's brokers know no passwords, which is refusal enough.)"""
+    settings = KafkaSettings(broker.bootstrap_servers, "SASL_PLAINTEXT", "PLAIN", "ann", "s3cret")
+    poller = WorkflowResultPoller(topic=topics.results, timeout=50, settings=settings)
+    began = time.monotonic()
+
+    with pytest.raises(BrokerUnavailable, match="SASL") as caught:
+        poller.poll_for_result(uuid4())
+
+    assert time.monotonic() - began < 25
+    assert "s3cret" not in str(caught.value)
+
+
 def test_settings_are_resolved_when_the_poller_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """Argument over environment over default, and the attributes show what counts."""
     poller = WorkflowResultPoller()

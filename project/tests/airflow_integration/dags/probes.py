@@ -46,7 +46,7 @@ def probe(
 
 
 probe("probe")
-probe("probe_blocking", deferrable=False)
+probe("probe_blocking", deferrable=False, retries=1)
 probe("probe_reattach", on_clear="reattach")
 probe("probe_impatient", retries=2, timeout=4)
 probe("probe_cancelling", timeout=4, cancel_on_timeout=True)
