@@ -1,6 +1,7 @@
 """Dispatcher: takes deliveries, at most so many at once, and brings each to its settled offset."""
 
 import asyncio
+import functools
 import logging
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from langgraph_integration.pipeline.gate import IntakeGate
 from langgraph_integration.pipeline.handler import EventHandler
 from langgraph_integration.pipeline.limit import DeadLetterLimit
 from langgraph_integration.pipeline.offsets import OffsetTracker
+from langgraph_integration.pipeline.pace import StartPace
 from langgraph_integration.pipeline.ports import EventSource
 from langgraph_integration.pipeline.run_context import Drained
 from langgraph_integration.pipeline.slots import OneSlot, Slots
@@ -66,6 +68,8 @@ class Dispatcher:
         self._lingering: set[OneSlot] = set()
         self._taking = False
         self._fetch: asyncio.Task[None] | None = None
+        self._pace = StartPace()
+        self._turn: asyncio.Handle | None = None
         self._run_ended = asyncio.Event()
         self._polled_at = 0.0
 
@@ -143,19 +147,42 @@ class Dispatcher:
         return records
 
     def _start_waiting(self) -> None:
-        while self._waiting and self._slots.free > 0 and self._gate.is_open:
-            if not self._limit.allows(self.in_flight):
-                return
+        """Start what waits, as many as the pace allows; the rest follows in the next turns of the loop."""
+        if self._turn is not None:
+            return
+        left = self._pace.starts
+        while left and self._may_start():
             delivery = self._waiting.popleft()
-            if not self._tracker.owns(delivery.position):
-                continue
-            task = asyncio.create_task(
-                self._bring_to_end(delivery), name=f"delivery-{delivery.position.offset}"
-            )
-            self._running[task] = delivery
-            task.add_done_callback(self._ended)
+            if self._tracker.owns(delivery.position):
+                self._start(delivery)
+                left -= 1
+        if self._waiting and not left:
+            self._turn = asyncio.get_running_loop().call_soon(self._next_turn, time.monotonic())
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def _may_start(self) -> bool:
+        return bool(
+            self._waiting
+            and self._slots.free > 0
+            and self._gate.is_open
+            and self._limit.allows(self.in_flight)
+        )
+
+    def _next_turn(self, began: float) -> None:
+        self._turn = None
+        self._pace.turned(time.monotonic() - began)
+        if self._taking:
+            self._start_waiting()
+
+    def _start(self, delivery: Delivery) -> None:
+        # the place is taken here, not when the task begins: more would be started than there are places
+        slot = OneSlot(self._slots)
+        name = f"delivery-{delivery.position.offset}"
+        task = asyncio.create_task(self._bring_to_end(delivery, slot), name=name)
+        self._running[task] = delivery
+        task.add_done_callback(functools.partial(self._ended, slot))
+
+    def _ended(self, slot: OneSlot, task: "asyncio.Task[None]") -> None:
+        slot.free()
         self._running.pop(task, None)
         self._run_ended.set()
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -163,8 +190,7 @@ class Dispatcher:
         if self._taking:
             self._start_waiting()
 
-    async def _bring_to_end(self, delivery: Delivery) -> None:
-        slot = OneSlot(self._slots)
+    async def _bring_to_end(self, delivery: Delivery, slot: OneSlot) -> None:
         try:
             await self._handler.handle(delivery, slot)
             self._tracker.settle(delivery.position)

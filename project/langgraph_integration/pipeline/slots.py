@@ -72,6 +72,10 @@ class OneSlot:
             while self.threads:
                 await asyncio.wait([asyncio.wrap_future(future) for future in list(self.threads)])
         finally:
-            if self._held:
-                self._held = False
-                self._slots.give_back()
+            self.free()
+
+    def free(self) -> None:
+        """Free the place now; harmless if it is free."""
+        if self._held:
+            self._held = False
+            self._slots.give_back()
