@@ -35,6 +35,7 @@ from langgraph_integration.pipeline.ports import Processor
 from langgraph_integration.pipeline.sink import PublishingSink
 from langgraph_integration.pipeline.slots import Slots
 from langgraph_integration.pipeline.status import ServiceStatus
+from langgraph_integration.pipeline.sweeper import Sweeper
 from langgraph_integration.pipeline.watchdog import LoopWatch
 from langgraph_integration.result_producer import ResultProducer
 from langgraph_integration.retry import RetryConfig
@@ -180,10 +181,19 @@ class Engine:
         background: list[tuple[str, Coroutine[Any, Any, None]]] = [
             ("lease-keeper", self.keeper.run()),
             ("loop-watch", self.watch.run()),
+            ("sweeper", Sweeper(self._store.gc).run()),
         ]
         if self.config.enable_auto_commit:
             background.append(("committer", self.committer.run()))
         self._tasks = [asyncio.create_task(each, name=name) for name, each in background]
+        for task in self._tasks:
+            task.add_done_callback(self._background_ended)
+
+    def _background_ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # nothing may be taken that nobody commits, or whose lease nobody renews
+            self.gate.hold(task.get_name(), f"a part of the service failed: {error!r}; restart it")
+            log.error("%s failed", task.get_name(), exc_info=error, extra={"action": "background_failed"})
 
     async def close(self) -> tuple[int, bool]:
         """Drain within the shutdown timeout, then settle and commit. The stack does the rest.

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 EXIT_OK = 0
 EXIT_FAILED = 1
+EXIT_USAGE = 2
 EXIT_FORCED = 130
 
 
@@ -111,7 +112,7 @@ def _from_environment() -> int:
         return run(config)
     except ConfigurationError as error:
         log.error("%s", error, extra={"action": "failed"})
-        return EXIT_FAILED
+        return EXIT_USAGE
 
 
 if __name__ == "__main__":
