@@ -9,6 +9,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 
+from langgraph_integration.graphs.declared_types import declared_types
 from langgraph_integration.graphs.loading import load_graph
 from langgraph_integration.graphs.manifest import Manifest, read_manifest
 from langgraph_integration.graphs.specs import GraphSettings, GraphSpec
@@ -70,7 +71,9 @@ async def load_registry(config: str | None, checkpointer: Any | None = None) -> 
     for name, reference in references.items():
         graph = await load_graph(name, reference, manifest.folder)
         if checkpointer is not None or not isinstance(graph.checkpointer, BaseCheckpointSaver):
-            graph = graph.copy({"checkpointer": checkpointer or InMemorySaver()})
+            # Our saver rebuilds only types that are known to be safe, and those the graph itself declares.
+            saver = (checkpointer or InMemorySaver()).with_allowlist(declared_types(graph))
+            graph = graph.copy({"checkpointer": saver})
         specs[name] = GraphSpec(
             name=name,
             graph=graph,

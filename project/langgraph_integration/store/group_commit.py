@@ -73,7 +73,7 @@ class Lane:
         self._queue: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
-        self._done = threading.Event()
+        self._done: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -96,7 +96,9 @@ class Lane:
             if not self._closed:
                 self._closed = True
                 self._queue.put(None)
-        return await asyncio.to_thread(self._done.wait, timeout.total_seconds())
+        # Not in the loop's default executor: nodes that never end may hold all its threads.
+        done, _ = await asyncio.wait({asyncio.wrap_future(self._done)}, timeout=timeout.total_seconds())
+        return bool(done)
 
     def _enqueue(self, pending: Pending) -> None:
         with self._closing:
@@ -110,7 +112,7 @@ class Lane:
                 pass
         finally:
             self._finish()
-            self._done.set()
+            self._done.set_result(None)
 
     def _work(self, first: Pending | None) -> bool:
         """Carry out `first` and all that is pending. False once the end of the queue is reached."""
