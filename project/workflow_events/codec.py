@@ -114,15 +114,15 @@ def _readable_id(data: bytes | None, max_bytes: int | None) -> str | None:
     """The event's own id in a record that is otherwise invalid; never one from deeper inside."""
     if data is None:
         return None
-    if leading := _LEADING_ID.match(data):
-        return _canonical_id(leading[1].decode(errors="replace"))
-    if max_bytes is not None and len(data) > max_bytes:
-        return None
-    try:
-        value = json.loads(data, object_pairs_hook=_without_ambiguous_id)
-    except (ValueError, RecursionError):
-        return None
-    return _canonical_id(value.get("event_id")) if isinstance(value, dict) else None
+    if max_bytes is None or len(data) <= max_bytes:
+        try:
+            value = json.loads(data, object_pairs_hook=_without_ambiguous_id)
+        except (ValueError, RecursionError):
+            pass  # not even by a tolerant reader: its first field may still be the id
+        else:
+            return _canonical_id(value.get("event_id")) if isinstance(value, dict) else None
+    leading = _LEADING_ID.match(data)
+    return _canonical_id(leading[1].decode(errors="replace")) if leading else None
 
 
 def _without_ambiguous_id(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

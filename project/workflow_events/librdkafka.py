@@ -30,18 +30,23 @@ REFUSED: Final = frozenset(
 """Errors by name that no waiting mends: the broker is there and does not want us."""
 
 
+_TOPIC_REFUSED: Final = "TOPIC_AUTHORIZATION_FAILED"
+
+
 class LastError:
     """Remembers what a client last complained about, so that a timeout can say why."""
 
     def __init__(self) -> None:
         self._text: str | None = None
         self._refused: str | None = None
+        self._topic_refused = False
 
     def __call__(self, error: "KafkaError") -> None:
         """librdkafka's `error_cb`."""
         self._text = error.str()
         if error.name() in REFUSED:
             self._refused = error.str()
+            self._topic_refused = error.name() == _TOPIC_REFUSED
         log.debug("client error", extra={"action": "client_error", "kafka_error": error.name()})
 
     @property
@@ -54,9 +59,14 @@ class LastError:
         """The end of an error text: " (last error: ...)", or nothing."""
         return f" (last error: {self._text})" if self._text else ""
 
-    def clear(self) -> None:
-        """Forget, after something went well."""
-        self._text = self._refused = None
+    def clear(self, *, topic_too: bool = False) -> None:
+        """Forget, after something went well. That the topic's records are refused to us is forgotten only
+        with `topic_too`, when one has come: metadata may be had by those who may not read.
+        """
+        self._text = None
+        if topic_too or not self._topic_refused:
+            self._refused = None
+            self._topic_refused = False
 
 
 class _ClientLog:

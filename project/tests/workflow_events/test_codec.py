@@ -125,9 +125,10 @@ def test_an_invalid_event_still_says_whose_it_is(data: bytes) -> None:
         record(event_id=...),
         record(event_id=..., payload={"data": {"event_id": EVENT_ID}}),
         b'{"payload": {"event_id": "' + EVENT_ID.encode() + b'"}, "x": NaN}',
+        json.dumps(GOOD).encode()[:-1] + b', "event_id": "' + str(uuid4()).encode() + b'"}',
         b'{"x": NaN, "event_id": "' + EVENT_ID.encode() + b'", "event_id": "' + str(uuid4()).encode() + b'"}',
     ],
-    ids=["no-uuid", "number", "absent", "in-payload", "in-payload-nan", "two"],
+    ids=["no-uuid", "number", "absent", "in-payload", "in-payload-nan", "another", "two"],
 )
 def test_an_id_that_is_not_certain_is_not_given(data: bytes) -> None:
     """An error result for the wrong asker would be worse than none."""

@@ -212,6 +212,8 @@ class LiveReader:
             else:
                 self._last_error(error)
             return
+        if self._last_error.refused is not None:
+            self._last_error.clear(topic_too=True)
         self._room.take(
             Place(partition, offset), message.key(), headers_of(message), message.value(), remember=True
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Thread
 from uuid import UUID, uuid4
 
@@ -18,6 +18,8 @@ from workflow_events.codec import encode
 from workflow_events.exchange import ReceivedResult, ResultExchange, StartPoint
 from workflow_events.ids import new_event_id
 from workflow_events.settings import TopicNames
+
+Marks = tuple[bytes | None, dict[str, bytes] | None]
 
 LONG = 20.0
 SHORT = 0.5
@@ -141,33 +143,25 @@ def test_a_small_index_forgets_and_the_topic_does_not(
 
 
 @pytest.mark.parametrize(
-    ("key", "headers"),
+    "marks",
     [
-        (None, None),
-        (b"quarterly-report", None),
-        ("id", None),
-        (None, "id"),
-        (str(uuid4()).encode(), {"x": b"y"}),
+        lambda own: (None, None),
+        lambda own: (b"quarterly-report", None),
+        lambda own: (own, None),
+        lambda own: (None, {"correlation_id": own}),
+        lambda own: (str(uuid4()).encode(), {"x": b"y"}),
     ],
     ids=["nothing", "workflow-key", "key", "header", "uuid-key"],
 )
 def test_a_result_is_found_whoever_wrote_it(
-    exchange: ResultExchange,
-    writer: TopicWriter,
-    key: bytes | str | None,
-    headers: dict[str, bytes] | str | None,
+    exchange: ResultExchange, writer: TopicWriter, marks: Callable[[bytes], Marks]
 ) -> None:
     """With key, with header, with neither, on any partition, in indented JSON with fields of its own."""
     event_id = new_event_id()
-    own = str(event_id).encode()
+    key, headers = marks(str(event_id).encode())
     text = a_result(event_id).model_dump_json(indent=2).replace("{", '{"extra": 1,', 1).encode()
     for partition in range(3):
-        writer.put(
-            text,
-            own if key == "id" else key,  # type: ignore[arg-type]  # "id" stands for its bytes
-            {"correlation_id": own} if headers == "id" else headers,  # type: ignore[arg-type]  # as above
-            partition,
-        )
+        writer.put(text, key, headers, partition)
     writer.flush()
 
     found = exchange.wait(event_id, LONG)

@@ -56,6 +56,32 @@ async def test_waits_outlive_an_outage(own_broker: Broker) -> None:
     assert found.event.correlation_id == patient
 
 
+async def test_looking_back_outlives_an_outage(own_broker: Broker) -> None:
+    """Also for those who ask while the broker is away."""
+    topic, event_id = unique_name("results"), new_event_id()
+    create_topics(own_broker.bootstrap_servers, [topic])
+    writer = TopicWriter(own_broker.bootstrap_servers, topic)
+    writer.put_result(a_result())
+    writer.flush()
+    with ResultExchange(own_broker.bootstrap_servers, topic) as exchange:
+        since = exchange.note()
+        assert await exchange.wait_async(new_event_id(), 0.5, since=since) is None
+        own_broker.kill()
+        waits = asyncio.create_task(exchange.wait_async(event_id, 50))
+        with pytest.raises(ResultsUnavailable):
+            await exchange.wait_async(new_event_id(), 4)
+        own_broker.restart()
+        create_topics(own_broker.bootstrap_servers, [topic])
+        back = TopicWriter(own_broker.bootstrap_servers, topic)
+        # An error alone ends a wait only when all that stood before has been read.
+        back.put_result(a_result(event_id, "error"))
+        back.flush()
+        found = await waits
+
+    assert found is not None
+    assert found.event.status == "error"
+
+
 async def test_a_wait_may_begin_before_there_is_a_broker() -> None:
     """It connects when it can."""
     topic, event_id = unique_name("results"), new_event_id()
@@ -94,6 +120,18 @@ def test_who_wants_errors_at_once_does_not_wait_for_the_timeout() -> None:
             exchange.wait(new_event_id(), 60, fail_fast=True)
 
         assert 9 < time.monotonic() - began < 20
+
+
+def test_a_refused_topic_stays_refused_until_a_record_comes() -> None:
+    """Who may not read may still ask for metadata; that says nothing."""
+    last_error = LastError()
+    last_error(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not allowed"))
+    last_error.clear()
+    seen = [last_error.refused]
+    last_error.clear(topic_too=True)
+    seen.append(last_error.refused)
+
+    assert seen == ["not allowed", None]
 
 
 def test_a_refusal_is_remembered_until_something_goes_well() -> None:
