@@ -205,6 +205,27 @@ def test_without_a_broker_the_answer_is_no_in_time(caplog: pytest.LogCaptureFixt
     assert "not published" in caplog.text
 
 
+def test_one_threads_timeout_does_not_cut_short_anothers() -> None:
+    """What it takes back of theirs goes into the queue again."""
+    waited: dict[float, float] = {}
+    with WorkflowEventProducer(f"127.0.0.1:{free_ports(1)[0]}") as producer:
+
+        def publish(timeout: float) -> None:
+            began = time.monotonic()
+            with pytest.raises(PublishFailed):
+                producer.publish(an_event(), timeout=timeout)
+            waited[timeout] = time.monotonic() - began
+
+        threads = [threading.Thread(target=publish, args=(timeout,)) for timeout in (0.3, 1.2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert 0.3 <= waited[0.3] < 1.2
+    assert waited[1.2] >= 1.2
+
+
 @pytest.mark.slow
 def test_what_was_not_confirmed_is_not_sent_later() -> None:
     """A caller who was told "no" may publish again; what was still queued does not come on top."""
