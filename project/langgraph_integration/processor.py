@@ -22,9 +22,11 @@ class WorkflowProcessor:
     """Runs events on LangGraph; `thread_id` is the event id, so that a repeated event goes on where it was.
 
     With a `result_producer` it publishes one result for each call, success or error. Inside the service it
-    has none: there the verdict is published after it is stored. `workflow_timeout` is in seconds, fractions
-    allowed; `None` takes `WORKFLOW_EXECUTION_TIMEOUT` (300). `runner=None` runs the graphs of
-    `langgraph.json` with the checkpointers they were built with.
+    has none: there the verdict is published after it is stored. A result that cannot be published is an error
+    in the log, as the guide has it; a repeated call answers from the checkpoint.
+
+    `workflow_timeout` is in seconds, fractions allowed; `None` takes `WORKFLOW_EXECUTION_TIMEOUT` (300).
+    `runner=None` runs the graphs of `langgraph.json` with the checkpointers they were built with.
     """
 
     def __init__(
@@ -79,11 +81,18 @@ class WorkflowProcessor:
     ) -> None:
         if self.result_producer is None:
             return
-        await self.result_producer.publish_result(
-            correlation_id=event.event_id,
-            workflow_id=event.workflow_id,
-            workflow_run_id=event.workflow_run_id,
-            result=result,
-            status=status,
-            error=error,
-        )
+        try:
+            await self.result_producer.publish_result(
+                correlation_id=event.event_id,
+                workflow_id=event.workflow_id,
+                workflow_run_id=event.workflow_run_id,
+                result=result,
+                status=status,
+                error=error,
+            )
+        except Exception as failure:  # noqa: BLE001 - how the run ended is not hidden by how it could be told
+            log.error(
+                "result not published: %s",
+                failure,
+                extra={"action": "result_unpublished", "event_id": str(event.event_id)},
+            )

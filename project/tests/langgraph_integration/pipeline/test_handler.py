@@ -343,7 +343,7 @@ async def test_a_topic_too_small_for_any_verdict_is_waited_for() -> None:
 @pytest.mark.parametrize("field", ["workflow_id", "workflow_run_id"])
 async def test_ids_of_a_records_size_end_like_any_other(field: str) -> None:
     """A hostile producer fills the event up to its limit with an id; both verdicts still fit."""
-    asked = event(**{field: "x" * 90_000})
+    asked = event().model_copy(update={field: "x" * 90_000})
     async with running_rig() as rig:
         rig.sink.result_limit_bytes = 80_000
         rig.sink.dead_letter_limit_bytes = 100_000
