@@ -143,11 +143,11 @@ class _TriggerLangGraphWorkflow:
 
     def expand(self, **mapped: Any) -> Any:
         """One task for each of the values, as in `expand(task_data=[...])`."""
-        return self._mappable({}).expand(**mapped).output
+        return self._mappable({}).expand(**mapped)
 
     def expand_kwargs(self, arguments: Any) -> Any:
         """One task for each dict of arguments."""
-        return self._mappable({}).expand_kwargs(arguments).output
+        return self._mappable({}).expand_kwargs(arguments)
 
     def _mappable(self, arguments: Mapping[str, Any]) -> "_Mappable":
         return _Mappable({**self._operator_arguments, **arguments})
