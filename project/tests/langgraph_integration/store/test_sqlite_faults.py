@@ -173,3 +173,12 @@ async def _put(store: Store, config: Any, value: bytes) -> None:
     checkpoint = empty_checkpoint()
     checkpoint["channel_values"] = {"value": value}
     await store.saver.aput(config, checkpoint, {}, {})
+
+
+async def test_a_value_that_cannot_be_stored_fails_alone(tmp_path: Path) -> None:
+    """An offset beyond 64 bits is one caller's mistake; the others of its batch are served."""
+    good, bad = [ask(offset=n) for n in range(10)], ask(offset=2**70)
+    async with impatient_store(tmp_path / "state.db") as store:
+        outcomes = await asyncio.gather(*map(store.ledger.claim, [bad, *good]), return_exceptions=True)
+    assert isinstance(outcomes[0], OverflowError)
+    assert all(isinstance(outcome, Granted) for outcome in outcomes[1:])
