@@ -17,7 +17,7 @@ from langgraph_integration.store import Store
 from langgraph_integration.store.commands import CheckpointRow, ListCheckpoints, PutCheckpoint
 from tests.contract.asks import ask, granted, verdict
 from tests.contract.conftest import Database
-from tests.contract.graphs import Mark, five_steps, thread
+from tests.contract.graphs import DeltaLog, Mark, five_steps, thread
 from workflow_events.errors import LeaseLost, StateCorrupt
 
 
@@ -64,6 +64,26 @@ async def test_a_run_that_failed_goes_on_where_it_was(database: Database) -> Non
         graph = five_steps(store.saver, fail_once_at_c)
         assert (await graph.ainvoke(None, thread(thread_id)))["log"] == list("abcde")
     assert ran == list("abccde")
+
+
+async def test_channels_stored_as_differences_are_rebuilt(database: Database) -> None:
+    """A value that no checkpoint holds whole comes from the writes of its ancestors, also after a prune."""
+    thread_id, ran = uuid4(), list[str]()
+
+    async def fail_once_at_e(step: str) -> None:
+        ran.append(step)
+        if step == "e" and ran.count("e") == 1:
+            raise ConnectionError("the first time")
+
+    async with database.open() as store:
+        graph = five_steps(store.saver, fail_once_at_e, DeltaLog)
+        with pytest.raises(ConnectionError):
+            await graph.ainvoke({"log": ["in"]}, thread(thread_id), durability="sync")
+    async with database.open() as store:
+        graph = five_steps(store.saver, fail_once_at_e, DeltaLog)
+        await store.saver.aprune([str(thread_id)])
+        assert (await graph.aget_state(thread(thread_id))).values["log"] == ["in", *"abcd"]
+        assert (await graph.ainvoke(None, thread(thread_id)))["log"] == ["in", *"abcde"]
 
 
 async def test_the_lease_epoch_reaches_every_row(database: Database) -> None:
