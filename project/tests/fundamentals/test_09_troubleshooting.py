@@ -1,4 +1,4 @@
-"""Guide: Troubleshooting. Each case with what error, log and command show, as docs/troubleshooting.md has it."""
+"""Guide: Troubleshooting. Each case with what error, log and command show, as docs/troubleshooting.md says."""
 
 from __future__ import annotations
 

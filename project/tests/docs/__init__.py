@@ -1,0 +1,1 @@
+"""The documents are in step with the code: `make docs`."""
