@@ -4,20 +4,21 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from langgraph_integration.broker.records import RecordProducer
+from langgraph_integration.broker.topic_publisher import TopicPublisher
 from workflow_events.codec import encode
 from workflow_events.dead_letter import DeadLetterError, DeadLetterEvent
-from workflow_events.headers import RecordHeaders
 from workflow_events.ids import dead_letter_id
 from workflow_events.settings import KafkaSettings, TopicNames
 
 
-class DeadLetterQueue:
+class DeadLetterQueue(TopicPublisher):
     """An asynchronous producer of dead letters.
 
     `bootstrap_servers` and `topic`: `None` takes `KAFKA_BOOTSTRAP_SERVERS` and `KAFKA_DLQ_TOPIC`.
     `producer` is `None` before `start` and after `stop`.
     """
+
+    not_started = "DLQ producer not started. Call start() first."
 
     def __init__(
         self,
@@ -26,28 +27,7 @@ class DeadLetterQueue:
         *,
         settings: KafkaSettings | None = None,
     ) -> None:
-        self._settings = settings or KafkaSettings.from_env(bootstrap_servers=bootstrap_servers)
-        self.bootstrap_servers = bootstrap_servers or self._settings.bootstrap_servers
-        self.topic = TopicNames.from_env(dead_letters=topic).dead_letters
-        self.producer: RecordProducer | None = None
-
-    async def start(self) -> None:
-        """Connect. Raises `BrokerUnavailable` when no broker answers. Harmless when started already."""
-        if self.producer is None:
-            producer = RecordProducer(self._settings)
-            await producer.start([self.topic])
-            self.producer = producer
-
-    async def stop(self) -> None:
-        """Flush and disconnect within two seconds. Never raises, may be called again."""
-        producer, self.producer = self.producer, None
-        if producer is not None:
-            await producer.stop()
-
-    @property
-    def limit_bytes(self) -> int:
-        """The largest dead letter that the topic takes, as far as known."""
-        return self._started.limit_bytes(self.topic)
+        super().__init__(bootstrap_servers, TopicNames.from_env(dead_letters=topic).dead_letters, settings)
 
     async def publish_failed_event(
         self,
@@ -69,23 +49,11 @@ class DeadLetterQueue:
             dlq_id=dead_letter_id(event_id, 1) if event_id else uuid4(),
             timestamp=datetime.now(UTC),
             original_event=original_event,
-            error=DeadLetterError(type=type(error).__name__, message=str(error)),
+            error=DeadLetterError(type=type(error).__name__, message=_text(error)),
             retry_count=retry_count,
             context={**ids, **(context or {})},
         )
         await self.publish_record(str(event_id).encode() if event_id else None, encode(letter))
-
-    async def publish_record(self, key: bytes | None, value: bytes, attempt: int = 1) -> None:
-        """Publish an encoded dead letter as it is; raises like `publish_failed_event`."""
-        correlation_id = key.decode("ascii", errors="replace") if key else None
-        headers = RecordHeaders(correlation_id=correlation_id, attempt=attempt).to_list()
-        await self._started.send(self.topic, key, value, headers)
-
-    @property
-    def _started(self) -> RecordProducer:
-        if self.producer is None:
-            raise RuntimeError("DLQ producer not started. Call start() first.")
-        return self.producer
 
 
 def _uuid(text: object) -> UUID | None:

@@ -248,5 +248,5 @@ def _delivery(record: ConsumerRecord[bytes, bytes], generation: int) -> Delivery
         value=record.value,
         timestamp_ms=record.timestamp,
         generation=generation,
-        headers=tuple((name, value or b"") for name, value in record.headers),
+        headers=tuple(record.headers),
     )

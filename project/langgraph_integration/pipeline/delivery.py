@@ -27,7 +27,7 @@ class Delivery:
     generation: int
     """The assignment it was read under; what an older one read is void."""
 
-    headers: tuple[tuple[str, bytes], ...] = field(default=())
+    headers: tuple[tuple[str, bytes | None], ...] = field(default=())
 
     @property
     def time(self) -> datetime:
