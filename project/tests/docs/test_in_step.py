@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import copy
 import re
+from collections.abc import Iterator
 from typing import get_args
 
 from langgraph_integration.config import ConsumerConfig
-from tests.docs.pages import ROOT, text
+from tests.docs.pages import ROOT, listings, text
 from tests.docs.variables import NOT_SETTINGS, variables
 from workflow_events import EventSource, EventType
 from workflow_events.dead_letter import DeadLetterReason
@@ -42,6 +44,36 @@ def test_every_word_of_the_wire_is_in_the_schema_guide() -> None:
     words = [*EventType, *EventSource, *get_args(ResultStatus), *get_args(DeadLetterReason)]
 
     assert [word for word in words if f"`{word}`" not in SCHEMA_GUIDE] == []
+
+
+def test_every_listing_of_the_guide_is_run_by_the_fundamentals() -> None:
+    """Each statement, compared as Python reads it; not those with a printed `...`, and not the imports."""
+    run = {_dump(each) for path in FUNDAMENTALS.glob("*.py") for each in _statements(path.read_text())}
+    printed = listings(ROOT / "docs/langgraph-kafka-integration-guide.md", "python")
+    assert len(printed) > 20
+
+    missing = {
+        listing.where: ast.unparse(statement)
+        for listing in printed
+        for statement in _statements(listing.text)
+        if _dump(statement) not in run and "..." not in ast.unparse(statement)
+    }
+    assert missing == {}
+
+
+def _statements(source: str) -> Iterator[ast.stmt]:
+    """All simple statements, and the heads of compound ones without their bodies."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.stmt) and not isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+
+
+def _dump(statement: ast.stmt) -> str:
+    head = copy.copy(statement)
+    for field in ("body", "orelse", "handlers", "finalbody"):
+        if hasattr(head, field):
+            setattr(head, field, [])
+    return ast.dump(head)
 
 
 def test_the_table_of_the_fundamentals_names_every_test_and_no_other() -> None:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 async def test_a_processor_runs_an_event_and_returns_the_final_state() -> None:
     """The listing of WorkflowProcessor."""
-    from langgraph_integration.processor import WorkflowProcessor
+    from langgraph_integration.processor import WorkflowProcessor, event_to_multi_agent_state
     from workflow_events import (
         EventSource,
         EventType,
@@ -52,6 +52,7 @@ async def test_a_processor_runs_an_event_and_returns_the_final_state() -> None:
     assert result["task"] == "process_data"
     assert result["agent_results"]["data"]["result"] == "data_processed"
     assert result["agent_results"]["analysis"]["result"] == "analysis_complete"
+    assert result["metadata"] == event_to_multi_agent_state(event)["metadata"]
     assert result["metadata"]["event_id"] == str(event.event_id)
 
 

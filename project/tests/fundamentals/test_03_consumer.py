@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,28 +73,22 @@ async def test_a_consumer_starts_consumes_and_stops(localhost_9092: Broker) -> N
 async def test_the_usual_program_around_a_consumer(
     kafka_environment: TopicNames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The listing Basic Consumer Usage, run by the test's event loop in place of `asyncio.run`."""
-    askers: list[asyncio.Task[dict[str, Any]]] = []
+    """The listing Basic Consumer Usage, word for word, as a program; ended as by Ctrl-C."""
+    monkeypatch.setenv("KAFKA_AUTO_OFFSET_RESET", "earliest")
+    event = await ask("find the trend", records=RECORDS)
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, Path(__file__).with_name("basic_consumer_usage.py"), stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        assert (await answer(event.event_id))["status"] == "success"
+        program.send_signal(signal.SIGINT)
+        _, said = await asyncio.wait_for(program.communicate(), 20)
+    finally:
+        if program.returncode is None:
+            program.kill()
 
-    async def main() -> None:
-        # Create consumer
-        config = ConsumerConfig()
-        consumer = LangGraphKafkaConsumer(config=config)
-        askers.append(asyncio.create_task(ask_when_running(consumer)))
-
-        try:
-            # Start consumer
-            await consumer.start()
-
-            # Consume and process events
-            await consumer.consume_and_process()
-        finally:
-            # Stop consumer
-            await consumer.stop()
-
-    await main()
-
-    assert (await askers[0])["status"] == "success"
+    assert said.decode().splitlines()[-1] == "KeyboardInterrupt"
+    assert "Unclosed" not in said.decode()
 
 
 async def test_a_caller_may_read_events_by_hand(kafka_environment: TopicNames) -> None:
@@ -118,7 +115,7 @@ async def test_a_caller_may_read_events_by_hand(kafka_environment: TopicNames) -
     while consumer.running:
         messages = await consumer.getmany(timeout_ms=1000, max_records=10)
 
-        for _topic_partition, partition_messages in messages.items():
+        for topic_partition, partition_messages in messages.items():
             for message in partition_messages:
                 event_data = message.value
                 event = WorkflowEvent(**event_data)

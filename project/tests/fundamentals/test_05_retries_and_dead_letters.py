@@ -196,7 +196,7 @@ async def test_after_the_retries_a_dead_letter_and_an_error_result_are_written(
             workflow_run_id=event.workflow_run_id,
             result={},
             status="error",
-            error=f"Processing failed after retries: {e!s}",
+            error=f"Processing failed after retries: {str(e)}",
         )
     else:
         pytest.fail(f"ended with {result}")

@@ -1,4 +1,4 @@
-"""Guide: Troubleshooting. Each case with what error, log and command show, as docs/troubleshooting.md says."""
+"""Guide: Troubleshooting. Each case with what error, log and command show (docs/troubleshooting.md)."""
 
 from __future__ import annotations
 
