@@ -10,7 +10,7 @@ from langgraph_integration.broker.thread import KafkaThread
 from langgraph_integration.closing import closed_within
 from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.dead_letter import DeadLetterQueue
-from langgraph_integration.engine import Engine
+from langgraph_integration.engine import Engine, Surroundings
 from langgraph_integration.pipeline.happenings import Happening, Observer
 from langgraph_integration.pipeline.status import ServiceStatus
 from langgraph_integration.processor import WorkflowProcessor
@@ -85,16 +85,7 @@ class LangGraphKafkaConsumer:
             log.info("starting", extra={"action": "starting", "topic": self.config.topic})
             stack = AsyncExitStack()
             try:
-                engine = await Engine.open(
-                    stack,
-                    self.config,
-                    kafka=self._kafka,
-                    dlq=self.dlq,
-                    results=self.result_producer,
-                    processor=lambda: self.processor,
-                    retry_config=lambda: self.retry_config,
-                    observe=self._observe,
-                )
+                engine = await Engine.open(stack, self.config, self._surroundings())
             except BaseException:
                 await closed_within(stack)
                 raise
@@ -105,6 +96,16 @@ class LangGraphKafkaConsumer:
             self.consumer = engine.source
             self.running = True
             log.info("started", extra={"action": "started", "group_id": self.config.group_id})
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            kafka=self._kafka,
+            dlq=self.dlq,
+            results=self.result_producer,
+            processor=lambda: self.processor,
+            retry_config=lambda: self.retry_config,
+            observe=self._observe,
+        )
 
     async def consume_and_process(self) -> None:
         """Take and run events until `running` is set False or the task is cancelled.

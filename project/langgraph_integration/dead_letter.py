@@ -49,7 +49,7 @@ class DeadLetterQueue(TopicPublisher):
             dlq_id=dead_letter_id(event_id, 1) if event_id else uuid4(),
             timestamp=datetime.now(UTC),
             original_event=original_event,
-            error=DeadLetterError(type=type(error).__name__, message=_text(error)),
+            error=DeadLetterError.of(error),
             retry_count=retry_count,
             context={**ids, **(context or {})},
         )

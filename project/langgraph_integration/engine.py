@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -48,27 +49,34 @@ _COMMIT_S = 3.0
 _QUICK_COMMIT_S = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the engine takes from its consumer. The callables are asked for every event."""
+
+    kafka: KafkaThread
+    dlq: DeadLetterQueue
+    results: ResultProducer
+    processor: Callable[[], Processor]
+    retry_config: Callable[[], RetryConfig]
+    observe: Observer
+
+
 class Engine:
     """Everything that lives between `start` and `stop`. Built by `Engine.open`."""
 
     def __init__(
         self,
         config: ConsumerConfig,
+        around: Surroundings,
         *,
         store: Store,
         runner: LangGraphRunner,
         threads: NodeThreads,
-        kafka: KafkaThread,
-        dlq: DeadLetterQueue,
-        results: ResultProducer,
-        processor: Callable[[], Processor],
-        retry_config: Callable[[], RetryConfig],
-        observe: Observer,
     ) -> None:
         self.config = config
         self.runner = runner
         self.threads = threads
-        self.kafka = kafka
+        self.kafka = around.kafka
         self.gate = IntakeGate()
         self.limit = DeadLetterLimit(config.dead_letter_limit)
         self.slots = Slots(config.max_concurrency)
@@ -76,12 +84,12 @@ class Engine:
         self.polled_at: float | None = None
         self.watch = LoopWatch()
         self.started_at = datetime.now(UTC)
-        self._observe = observe
+        self._observe = around.observe
         self._store = store
         self._tasks: list[asyncio.Task[None]] = []
         budget_s = max(1.0, config.rebalance_timeout_ms / 1000 - 2.0)
         self.source = KafkaEventSource(
-            kafka,
+            self.kafka,
             consumer_arguments(
                 config.kafka,
                 group_id=config.group_id,
@@ -97,10 +105,10 @@ class Engine:
             revoke_budget_s=budget_s,
         )
         self.committer = Committer(self.source, self.tracker, self.gate)
-        sink = PublishingSink(results, dlq)
+        sink = PublishingSink(around.results, around.dlq)
         attempts = Attempts(
-            processor=processor,
-            retry_config=retry_config,
+            processor=around.processor,
+            retry_config=around.retry_config,
             to_outcome=lambda event, state: outcome_of(runner.resolve(event), state),
             ledger=store.ledger,
             gate=self.gate,
@@ -135,13 +143,7 @@ class Engine:
         cls,
         stack: AsyncExitStack,
         config: ConsumerConfig,
-        *,
-        kafka: KafkaThread,
-        dlq: DeadLetterQueue,
-        results: ResultProducer,
-        processor: Callable[[], Processor],
-        retry_config: Callable[[], RetryConfig],
-        observe: Observer,
+        around: Surroundings,
     ) -> "Engine":
         """Open store, graphs, producers and the consumer, in this order; `stack` closes what was opened.
 
@@ -154,24 +156,13 @@ class Engine:
         )
         registry = await load_registry(config.graphs_file, store.saver)
         threads = install_node_threads(asyncio.get_running_loop(), config.sync_threads)
-        kafka.start()
-        stack.callback(kafka.stop)
-        clients: list[Callable[[], Awaitable[object]]] = [results.stop, dlq.stop]
+        around.kafka.start()
+        stack.callback(around.kafka.stop)
+        clients: list[Callable[[], Awaitable[object]]] = [around.results.stop, around.dlq.stop]
         stack.push_async_callback(all_at_once, clients)
-        await results.start()
-        await dlq.start()
-        engine = cls(
-            config,
-            store=store,
-            runner=LangGraphRunner(registry),
-            threads=threads,
-            kafka=kafka,
-            dlq=dlq,
-            results=results,
-            processor=processor,
-            retry_config=retry_config,
-            observe=observe,
-        )
+        await around.results.start()
+        await around.dlq.start()
+        engine = cls(config, around, store=store, runner=LangGraphRunner(registry), threads=threads)
         clients.append(engine.source.stop)
         await engine.source.start()
         engine._begin()

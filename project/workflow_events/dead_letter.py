@@ -25,12 +25,25 @@ HEAD_BYTES = 64 * 1024
 """How much of a value is kept when the dead-letter topic does not take all of it."""
 
 
+_MESSAGE_LIMIT = 10_000  # characters: an error text is no place for a payload
+
+
+def bounded_text(text: object) -> str:
+    """The text as a record carries it: bounded, and free of the lone surrogates that UTF-8 cannot say."""
+    return str(text)[:_MESSAGE_LIMIT].encode("utf-8", errors="replace").decode("utf-8")
+
+
 class DeadLetterError(WireModel):
     """The error as it ended the event. `type` is the class name; `traceback` is None unless asked for."""
 
     type: str
     message: str
     traceback: str | None = None
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """The error's class name and text, the text bounded."""
+        return cls(type=type(error).__name__, message=bounded_text(error))
 
 
 class DeadLetterOrigin(WireModel):

@@ -11,13 +11,12 @@ from langgraph_integration.pipeline.outcome import Failed, Outcome, Succeeded, U
 from langgraph_integration.pipeline.ports import VerdictSink
 from workflow_events import WorkflowResultEvent
 from workflow_events.codec import encode
-from workflow_events.dead_letter import DeadLetterError, DeadLetterEvent, DeadLetterOrigin
+from workflow_events.dead_letter import DeadLetterError, DeadLetterEvent, DeadLetterOrigin, bounded_text
 from workflow_events.errors import NotJson, RecordTooLarge
 from workflow_events.ids import dead_letter_id, dead_letter_id_at, result_id
 from workflow_events.schema import ResultStatus
 
 _HEAD = 1024  # characters that are kept of ids and keys where they would make a record too large
-_MESSAGE_LIMIT = 10_000  # characters; an error text is no place for a payload
 
 
 class VerdictWriter:
@@ -73,13 +72,13 @@ class VerdictWriter:
     def _failed(
         self, delivery: Delivery, asked: Asked, attempt: int, failed: Failed, now: datetime
     ) -> StoredVerdict:
-        result = self._result(asked, attempt, "error", {}, _text(failed.message), now)
+        result = self._result(asked, attempt, "error", {}, bounded_text(failed.message), now)
         if result is not None and len(result) > self._sink.result_limit_bytes:
             # only ids of a record's size can be at fault; the correlation id is what the asker waits for
             shortened = replace(
                 asked, workflow_id=_head(asked.workflow_id), workflow_run_id=_head(asked.workflow_run_id)
             )
-            result = self._result(shortened, attempt, "error", {}, _text(failed.message)[:_HEAD], now)
+            result = self._result(shortened, attempt, "error", {}, bounded_text(failed.message)[:_HEAD], now)
         return StoredVerdict(
             attempt=attempt,
             status="error",
@@ -132,7 +131,7 @@ class VerdictWriter:
                 else dead_letter_id(asked.event_id, attempt),
                 timestamp=now,
                 original_event=original,
-                error=DeadLetterError(type=type(failed.cause).__name__, message=_text(str(failed.cause))),
+                error=DeadLetterError.of(failed.cause),
                 retry_count=failed.retry_count,
                 context={
                     "workflow_id": asked.workflow_id if meta else _head(asked.workflow_id),
@@ -160,8 +159,3 @@ class VerdictWriter:
 
 def _head(text: str | None) -> str | None:
     return text if text is None else text[:_HEAD]
-
-
-def _text(message: str) -> str:
-    """Bounded, and free of lone surrogates, which JSON in UTF-8 cannot carry."""
-    return message[:_MESSAGE_LIMIT].encode("utf-8", errors="replace").decode("utf-8")
