@@ -19,7 +19,19 @@ define install
 	$(BIN)/python -m compileall -q project
 endef
 
-.PHONY: help setup demo demo-airflow test check check-static check-types check-fast format bench chaos docs coverage lock clean
+# Airflow pins much of what it stands on, so each version has an environment of its own, ours installed in it.
+AIRFLOW3 := .venv-airflow
+AIRFLOW2 := .venv-airflow2
+define install_airflow
+	@echo "installing $(1) and this project into $(2)" >&2
+	@test -x $(2)/bin/python || $(if $(UV),$(UV) venv --quiet --python $$(command -v $(PYTHON)) $(2),$(PYTHON) -m venv $(2))
+	@$(if $(UV),$(UV) pip install --quiet --python $(2)/bin/python --compile-bytecode -r $(1),$(2)/bin/python -m pip install --quiet -r $(1))
+	@$(if $(UV),$(UV) pip install --quiet --python $(2)/bin/python --no-deps --editable .,$(2)/bin/python -m pip install --quiet --no-deps --editable .)
+	@$(if $(UV),$(UV) pip check --quiet --python $(2)/bin/python,$(2)/bin/python -m pip check)
+	@touch $(2)/.ready
+endef
+
+.PHONY: help setup airflow demo demo-airflow test test-airflow check check-static check-types check-fast format bench chaos docs coverage lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## (.*)/\1\t\2/' | expand -t 16
@@ -40,15 +52,30 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 
 setup: $(VENV)/.dev  ## everything for development, into .venv
 
+$(AIRFLOW3)/.ready: requirements/airflow3.txt pyproject.toml
+	$(call install_airflow,requirements/airflow3.txt,$(AIRFLOW3))
+
+$(AIRFLOW2)/.ready: requirements/airflow2.txt pyproject.toml
+	$(call install_airflow,requirements/airflow2.txt,$(AIRFLOW2))
+
+airflow: $(AIRFLOW3)/.ready $(AIRFLOW2)/.ready  ## Airflow 3.3 and 2.11, each in an environment of its own
+
 demo: $(VENV)/.run  ## broker, service and a batch of real analyses, live on the screen
 	@$(BIN)/langgraph-kafka demo
 
-demo-airflow:  ## the same from an Airflow DAG
-	@test -x scripts/demo-airflow || { echo "demo-airflow is not part of the project yet: scripts/demo-airflow is missing" >&2; exit 1; }
-	@scripts/demo-airflow
+demo-airflow: $(VENV)/.dev $(AIRFLOW3)/.ready  ## the whole chain from an Airflow DAG, with Airflow's page to look at
+	@$(BIN)/python scripts/demo_airflow.py $(ARGS)
 
 test: $(VENV)/.dev  ## all tests, on every broker and database this machine has; says what it left out
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not chaos" $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not chaos and not airflow" $(ARGS)
+	@if test -e $(AIRFLOW3)/.ready -a -e $(AIRFLOW2)/.ready; then $(MAKE) test-airflow; \
+	else echo "LEFT OUT: all tests with Airflow; 'make airflow test-airflow' runs them" >&2; fi
+
+# One process: an Airflow is enough for a machine. Inside Airflow its own warnings are its own business.
+test-airflow: $(VENV)/.dev airflow  ## the tests that need Airflow: in a real one, and inside 3.3 and 2.11
+	@$(AIRFLOW3)/bin/python -m pytest -W default project/tests/airflow_integration/in_airflow $(ARGS)
+	@$(AIRFLOW2)/bin/python -m pytest -W default project/tests/airflow_integration/in_airflow $(ARGS)
+	@$(BIN)/python -m pytest -m airflow $(ARGS)
 
 check: $(VENV)/.dev  ## what to run before a commit: lint, types, import rules, fast tests (under a minute)
 	@$(MAKE) -j2 --keep-going --output-sync=target check-types check-static check-fast
@@ -90,7 +117,13 @@ lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv); UPGRADE=
 	@command -v uv >/dev/null || { echo "the lock is written by uv: pip install uv" >&2; exit 1; }
 	@$(LOCK) $(UPGRADE) --extra postgres --extra dev-broker --group dev -o requirements/dev.txt
 	@$(LOCK) $(UPGRADE) --extra postgres --extra dev-broker -c requirements/dev.txt -o requirements/run.txt
+	@$(call lock_airflow,apache-airflow~=3.3.0 apache-airflow-providers-common-messaging) -o requirements/airflow3.txt
+	@$(call lock_airflow,apache-airflow~=2.11) -o requirements/airflow2.txt
+
+lock_airflow = printf '%s\n' $(foreach each,$(1) apache-airflow-providers-standard,'$(each)') | uv pip compile --quiet --universal \
+	--python-version 3.11 --no-header --no-annotate $(UPGRADE) pyproject.toml - \
+	--extra airflow --extra postgres --extra dev-broker --group dev
 
 clean:  ## remove .venv and all caches
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* htmlcov build dist
+	@rm -rf $(VENV) $(AIRFLOW3) $(AIRFLOW2) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* htmlcov build dist
 	@find project -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -36,8 +36,7 @@ def langgraph_integration_dag() -> None:
     @task
     def process_result(workflow_result: dict[str, Any]) -> dict[str, Any]:
         """What a next task does with the answer."""
-        analysis = workflow_result["agent_results"]["analysis"]
-        return {"completed": workflow_result["completed"], "conclusion": analysis.get("conclusion")}
+        return {"completed": workflow_result["completed"], "conclusion": workflow_result["conclusion"]}
 
     result = trigger_langgraph_workflow(task_data=prepare_data(), timeout=300)
     process_result(result)

@@ -8,6 +8,7 @@ machine lacks is skipped and named at the end of the run; with CI=true it is a f
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 
 from kafka_devbroker import BackendName, available_backends
 from tests.support.airflow_chain import Chain, running_chain
-from tests.support.airflow_server import why_no_airflow
+from tests.support.airflow_server import MemoryWatch, why_no_airflow
 from tests.support.brokers import BrokerPool, TestBroker, default_backend, in_ci
 from tests.support.error_log import logged_errors
 from tests.support.postgres import fresh_database, running_postgres, why_no_postgres
@@ -30,6 +31,7 @@ _OURS = ("KAFKA_", "WORKFLOW_", "LANGGRAPH_", "AIRFLOW_")
 _OURS_BY_NAME = ("ENVIRONMENT", "EVENT_SCHEMA_VERSION")
 # Where programs lie is no setting of ours.
 _TOOLS = ("KAFKA_HOME", "AIRFLOW_HOME")
+_AIRFLOW_FIGURES: list[str] = []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -99,6 +101,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("what the tests ran on")
     for line in lines:
         terminalreporter.write_line(line, red=line in left_out, bold=line in left_out)
+    for line in _AIRFLOW_FIGURES:
+        terminalreporter.write_line(line)
     if left_out:
         skipped = len(terminalreporter.getreports("skipped"))
         terminalreporter.write_line(f"{skipped} tests skipped", red=True, bold=True)
@@ -188,8 +192,14 @@ def postgres_dsn(postgres_server: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def airflow_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A real Airflow, a broker of its own and the service, for all tests that are marked `airflow`."""
-    with running_chain(tmp_path_factory.mktemp("chain")) as chain:
+    begin = time.monotonic()
+    with running_chain(tmp_path_factory.mktemp("chain")) as chain, MemoryWatch(chain.airflow) as memory:
+        ready = time.monotonic()
         yield chain
+        _AIRFLOW_FIGURES.append(
+            f"real Airflow: ready in {ready - begin:.0f} s, its tests took {time.monotonic() - ready:.0f} s, "
+            f"at most {memory.peak / 1e6:.0f} MB in all its processes"
+        )
 
 
 @pytest.fixture(autouse=True)

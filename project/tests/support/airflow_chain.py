@@ -23,7 +23,8 @@ from tests.support.topics import create_topics
 from workflow_events.headers import RecordHeaders
 from workflow_events.settings import TopicNames
 
-_DAGS: Final = (ROOT / "project" / "dags", ROOT / "project" / "tests" / "airflow_integration" / "dags")
+OUR_DAGS: Final = ROOT / "project" / "dags"
+_TEST_DAGS: Final = ROOT / "project" / "tests" / "airflow_integration" / "dags"
 _GRAPHS: Final = ROOT / "project" / "tests" / "airflow_integration" / "graphs" / "langgraph.json"
 _STOP_TIMEOUT: Final = 40.0
 
@@ -108,18 +109,26 @@ def _partition(consumer: Consumer, topic: str, partition: int) -> list[SeenRecor
 
 @contextmanager
 def running_chain(
-    folder: Path, *, backend: BackendName = "tansu", settings: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    backend: BackendName = "tansu",
+    settings: Mapping[str, str] | None = None,
+    for_tests: bool = True,
 ) -> Iterator[Chain]:
-    """The chain on a broker of its own, with the guide's topic names. `settings` are for Airflow."""
+    """The chain on a broker of its own, with the guide's topic names. `settings` are for Airflow.
+
+    `for_tests` adds the tests' DAGs and their workflow to ours.
+    """
     dags = folder / "dags"
-    for source in _DAGS:
+    for source in (OUR_DAGS, _TEST_DAGS) if for_tests else (OUR_DAGS,):
         shutil.copytree(source, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     with running_broker(backend) as broker:
         topics = TopicNames()
         names = [topics.events, topics.results, topics.dead_letters]
         create_topics(broker.bootstrap_servers, names, partitions=3, config=None)
         kafka = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
-        chain = Chain(folder, broker, topics, {**kafka, **_service_settings(folder)})
+        graphs = {"LANGGRAPH_CONFIG": str(_GRAPHS)} if for_tests else {}
+        chain = Chain(folder, broker, topics, {**kafka, **graphs, **_service_settings(folder)})
         chain.start_service()
         try:
             connection = {"AIRFLOW_CONN_KAFKA_DEFAULT": _connection(broker.bootstrap_servers)}
@@ -137,7 +146,6 @@ def _service_settings(folder: Path) -> dict[str, str]:
         "KAFKA_AUTO_OFFSET_RESET": "earliest",
         "KAFKA_SESSION_TIMEOUT_MS": "6000",
         "KAFKA_HEARTBEAT_INTERVAL_MS": "1000",
-        "LANGGRAPH_CONFIG": str(_GRAPHS),
         "WORKFLOW_HTTP_PORT": "0",
         "WORKFLOW_STATE_URL": f"sqlite:{folder / 'state.db'}",
     }
