@@ -3,8 +3,9 @@
 import logging
 import re
 import sys
+import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -18,6 +19,7 @@ HIDDEN = "***"
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SECRET_NAME = re.compile(r"passw|secret|token|api_?key|authorization|credential", re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+(?=@)")
+_SHOW_AGAIN_S = 10.0
 _SHORTEST_SECRET = 4  # hiding shorter ones would hide half of the text
 
 
@@ -31,6 +33,7 @@ def configure_logging(
     hide = Redactor(secrets)
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines(hide) if settings.format == "json" else HumanLines(hide))
+    handler.addFilter(NowAndThen("aiokafka"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level)
@@ -42,6 +45,28 @@ def configure_logging(
 def secrets_of(settings: KafkaSettings) -> tuple[str | None, ...]:
     """The values of the connection that must not appear in a log."""
     return settings.sasl_password, settings.ssl_password
+
+
+class NowAndThen(logging.Filter):
+    """Lets one record of a kind (logger and unformatted message) through every ten seconds, for the loggers
+    of one library. aiokafka writes sixty errors a second while a broker is away; our own line says it once.
+    """
+
+    def __init__(self, library: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._library = library
+        self._clock = clock
+        self._shown_at: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        if record.name.partition(".")[0] != self._library:
+            return True
+        kind, now = (record.name, str(record.msg)), self._clock()
+        if now - self._shown_at.get(kind, -_SHOW_AGAIN_S) < _SHOW_AGAIN_S:
+            return False
+        self._shown_at[kind] = now
+        return True
 
 
 class Redactor:

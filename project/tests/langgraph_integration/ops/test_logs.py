@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from langgraph_integration.ops.logs import HIDDEN, HumanLines, JsonLines, Redactor, configure_logging
+from langgraph_integration.ops.logs import (
+    HIDDEN,
+    HumanLines,
+    JsonLines,
+    NowAndThen,
+    Redactor,
+    configure_logging,
+)
 from langgraph_integration.ops.settings import LogSettings
 from workflow_events.errors import ConfigurationError
 
@@ -122,6 +129,23 @@ def test_all_loggers_write_in_the_chosen_format(root_logger: logging.Logger) -> 
 
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["careful"]
     assert len(root_logger.handlers) == 1
+
+
+def test_a_library_that_repeats_itself_is_heard_now_and_then() -> None:
+    """While a broker is away aiokafka says so sixty times a second; ours are never left out."""
+    now = 100.0
+    once = NowAndThen("aiokafka", clock=lambda: now)
+
+    def passes(logger: str, message: str, *args: object) -> bool:
+        return once.filter(logging.getLogger(logger).makeRecord(logger, 40, __file__, 1, message, args, None))
+
+    assert passes("aiokafka.client", "node %s is away", 1)
+    assert not passes("aiokafka.client", "node %s is away", 2)
+    assert passes("aiokafka.client", "no metadata")
+    assert passes("langgraph_integration.consumer", "node %s is away", 1)
+    assert passes("langgraph_integration.consumer", "node %s is away", 1)
+    now = 110.0
+    assert passes("aiokafka.client", "node %s is away", 1)
 
 
 def test_without_a_terminal_logs_are_json() -> None:
