@@ -57,7 +57,9 @@ class LangGraphRunner:
         state = await spec.graph.aget_state(config)
         if state.created_at is None:
             return await self._invoke(spec, _input(spec, event), config, context)
-        if state.next:
+        if state.tasks:
+            # not `next`: that is empty too when every task of the step has stored its writes and the
+            # process ended before the checkpoint that takes them up
             return await self._invoke(spec, None, config, context)
         return _output(spec, state.values)
 

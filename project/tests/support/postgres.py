@@ -39,29 +39,69 @@ def why_no_postgres() -> str | None:
     return "PostgreSQL server not found: apt-get install postgresql, or set POSTGRES_DSN"
 
 
+class PostgresServer:
+    """A server on a data folder of its own; a restart keeps data and port."""
+
+    def __init__(self, folder: Path) -> None:
+        programs = postgres_bin()
+        assert programs is not None, why_no_postgres()
+        self._folder = folder
+        self._prefix = _as_unprivileged_user(folder)
+        self._programs = programs
+        self._port = free_ports(1)[0]
+        self._process: GuardedProcess | None = None
+        self.dsn = f"postgresql://postgres@{LOOPBACK}:{self._port}/postgres"
+        """Of the maintenance database, as its superuser."""
+        initdb = [*self._prefix, str(programs / "initdb"), "--auth=trust", "--username=postgres", "--no-sync"]
+        initdb += ["--encoding=UTF8", "--locale=C", f"--pgdata={folder / 'data'}"]
+        subprocess.run(initdb, check=True, capture_output=True, cwd=folder)
+
+    def restart(self) -> None:
+        """Start it where it is down; return when it answers."""
+        command = [*self._prefix, str(self._programs / "postgres"), "-D", str(self._folder / "data")]
+        command += ["-h", LOOPBACK, "-p", str(self._port), "-k", str(self._folder)]
+        command += [part for setting in _FAST for part in ("-c", setting)]
+        deadline = time.monotonic() + _START_TIMEOUT
+        while True:
+            log_file = self._folder / "postgres.log"
+            self._process = GuardedProcess(command, log_file=log_file, throw_away=self._folder)
+            if _answers(self.dsn, self._process, deadline):
+                return
+            # sessions of a killed server hold its shared memory for a moment
+            assert time.monotonic() < deadline, f"PostgreSQL did not come up:\n{self._process.log_tail()}"
+            self._process.kill()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash of the machine would end it."""
+        assert self._process is not None
+        self._process.kill()
+
+    def stop(self) -> None:
+        """End it in order."""
+        if self._process is not None:
+            # SIGINT is PostgreSQL's fast stop: it does not wait for clients that are still connected.
+            self._process.ask_to_end(signal.SIGINT)
+            self._process.wait_or_kill(timeout=20)
+
+
+@contextmanager
+def running_server() -> Iterator[PostgresServer]:
+    """A fresh server that may be killed and started again. It ends with the block."""
+    folder = Path(tempfile.mkdtemp(prefix="langgraph-kafka-postgres-"))
+    server = PostgresServer(folder)
+    try:
+        server.restart()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextmanager
 def running_postgres() -> Iterator[str]:
     """The DSN of a fresh server's maintenance database, as its superuser. The server ends with the block."""
-    programs = postgres_bin()
-    assert programs is not None, why_no_postgres()
-    folder = Path(tempfile.mkdtemp(prefix="langgraph-kafka-postgres-"))
-    prefix = _as_unprivileged_user(folder)
-    data, port = folder / "data", free_ports(1)[0]
-    initdb = [*prefix, str(programs / "initdb"), "--auth=trust", "--username=postgres", "--no-sync"]
-    initdb += ["--encoding=UTF8", "--locale=C", f"--pgdata={data}"]
-    subprocess.run(initdb, check=True, capture_output=True, cwd=folder)
-    command = [*prefix, str(programs / "postgres"), "-D", str(data), "-h", LOOPBACK, "-p", str(port)]
-    command += ["-k", str(folder), *(part for setting in _FAST for part in ("-c", setting))]
-    server = GuardedProcess(command, log_file=folder / "postgres.log", throw_away=folder)
-    try:
-        dsn = f"postgresql://postgres@{LOOPBACK}:{port}/postgres"
-        _wait_for(dsn, server)
-        yield dsn
-    finally:
-        # SIGINT is PostgreSQL's fast stop: it does not wait for clients that are still connected.
-        server.ask_to_end(signal.SIGINT)
-        server.wait_or_kill(timeout=20)
-        shutil.rmtree(folder, ignore_errors=True)
+    with running_server() as server:
+        yield server.dsn
 
 
 @contextmanager
@@ -95,13 +135,13 @@ def _unprivileged_user() -> pwd.struct_passwd:
     return pwd.getpwnam("nobody")
 
 
-def _wait_for(dsn: str, server: GuardedProcess) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT
-    while True:
+def _answers(dsn: str, server: GuardedProcess, deadline: float) -> bool:
+    """Whether the server took a connection before it ended or the deadline came."""
+    while server.running and time.monotonic() < deadline:
         try:
             psycopg.connect(dsn, connect_timeout=2).close()
-            return
         except psycopg.OperationalError:
-            if not server.running or time.monotonic() > deadline:
-                raise AssertionError(f"PostgreSQL did not come up:\n{server.log_tail()}") from None
             time.sleep(0.05)
+        else:
+            return True
+    return False

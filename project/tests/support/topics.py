@@ -8,6 +8,7 @@ from uuid import uuid4
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from tests.support.waiting import wait_until_sync
 from workflow_events.settings import TopicNames
 
 EIGHT_MIB = 8 * 1024 * 1024
@@ -36,6 +37,15 @@ def create_topics(
     ]
     for created in admin.create_topics(new, operation_timeout=_TIMEOUT, request_timeout=_TIMEOUT).values():
         created.result(_TIMEOUT)
+    # the controller has them; what clients are told by the brokers follows a moment later
+    for topic in new:
+        wait_until_sync(
+            lambda name=topic.topic: (
+                len(admin.list_topics(name, _TIMEOUT).topics[name].partitions) == partitions
+            ),  # type: ignore[misc]  # mypy cannot infer a default argument
+            _TIMEOUT,
+            f"the topic {topic.topic}",
+        )
 
 
 def create_workflow_topics(

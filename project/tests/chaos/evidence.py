@@ -1,0 +1,154 @@
+"""What is known about a run when it is over: everything the oracle judges by, and nothing of the product."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.chaos.recipes import Kind, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A record of the events topic. Times, here and below, are seconds since 1970."""
+
+    role: Role
+    event_id: str | None
+    attempt: int
+    partition: int
+    offset: int
+    time: float
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A record of the results topic; `digest` stands for its bytes, `time` is when the broker appended it."""
+
+    event_id: str
+    attempt: int
+    status: str
+    result_id: str
+    digest: str
+    time: float
+    path: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A record of the dead-letter topic."""
+
+    dlq_id: str
+    event_id: str | None
+    attempt: int
+    reason: str
+    partition: int
+    offset: int
+    digest: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A line of the execution history."""
+
+    event_id: str
+    node: str
+    what: str
+    epoch: int
+    pid: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A worker's log line after the verdict was published and marked so."""
+
+    event_id: str
+    attempt: int
+    pid: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The life of one worker."""
+
+    name: str
+    pid: int
+    started: float
+    ended: float
+    code: int
+    asked_to_end: bool = False
+    """By SIGTERM, so that its exit code says how that went."""
+    pauses: tuple[tuple[float, float], ...] = ()
+    point: str | None = None
+    """The fault point that ended it."""
+
+    @property
+    def killed(self) -> bool:
+        return self.code == -9
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The group's committed offsets and the ends of the partitions; read between `time - x` and `time`."""
+
+    time: float
+    committed: Mapping[int, int]
+    ends: Mapping[int, int]
+
+    @property
+    def lag(self) -> int:
+        return sum(max(0, end - self.committed.get(number, 0)) for number, end in self.ends.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much a worker held."""
+
+    pid: int
+    time: float
+    tasks: int
+    rss: int
+
+
+@dataclass(slots=True)
+class Evidence:
+    """One run, whole."""
+
+    asks: list[Ask] = field(default_factory=list)
+    acknowledged: set[tuple[int, int]] = field(default_factory=set)
+    """Partition and offset of every record in the journal."""
+    answers: list[Answer] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
+    outages: list[tuple[float, float, str]] = field(default_factory=list)
+    """From, to, and of what: broker or store."""
+    samples: list[Sample] = field(default_factory=list)
+    sizes: list[Size] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    """Log lines at ERROR and above."""
+    claims: dict[str, int] = field(default_factory=dict)
+    """How many owners the ledger counted for a run that ended as a crash loop."""
+    max_claims: int = 5
+
+    def answers_by_event(self) -> Mapping[str, list[Answer]]:
+        found: defaultdict[str, list[Answer]] = defaultdict(list)
+        for answer in self.answers:
+            found[answer.event_id].append(answer)
+        return found
+
+    def asks_by_event(self) -> Mapping[str, list[Ask]]:
+        found: defaultdict[str, list[Ask]] = defaultdict(list)
+        for ask in self.asks:
+            if ask.event_id is not None:
+                found[ask.event_id].append(ask)
+        return found
+
+    def kills(self) -> list[Process]:
+        return [each for each in self.processes if each.killed]

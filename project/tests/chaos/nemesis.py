@@ -1,0 +1,150 @@
+"""What goes wrong, and when: a schedule that follows from the seed, and the hand that carries it out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import cycle
+from random import Random
+from typing import Literal
+
+from langgraph_integration.pipeline.faults import FAULT_POINTS
+from tests.chaos.crew import Crew
+
+Fault = Literal["kill", "arm", "pause", "leave", "broker", "store"]
+
+_RARE: Mapping[str, float] = {
+    "after-dead-letter": 0.5,
+    "before-commit": 0.3,
+    "after-commit": 0.3,
+}
+"""How likely a passage of a fault point ends the process, where that is not one in ten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One fault. `at` and `seconds` (how long it lasts) are seconds; `at` counts from the first event."""
+
+    at: float
+    fault: Fault
+    worker: str = ""
+    seconds: float = 0.0
+    point: str = ""
+    node: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """How hard it is on them. Times are seconds."""
+
+    pace: float = 3.0
+    """Between two blows."""
+    most_at_once: int = 3
+    session: float = 2.0
+    pause_every: float = 25.0
+    leave_every: float = 20.0
+    broker_every: float = 60.0
+    store_every: float = 60.0
+    armed: float = 0.35
+    """The share of kills that happen at a fault point."""
+
+
+def schedule(seed: int, seconds: float, workers: list[str], mood: Mood, *, nodes: int = 1) -> list[Deed]:
+    """The deeds of a run in order of time; the same for the same arguments."""
+    random = Random(f"{seed}/nemesis")
+    points = list(FAULT_POINTS)
+    random.shuffle(points)
+    next_point = cycle(points)
+    deeds: list[Deed] = []
+    at = mood.pace
+    while at < seconds:
+        victims = random.sample(workers, random.randint(1, min(mood.most_at_once, len(workers) - 1)))
+        for victim in victims:
+            moment = at + random.uniform(0, 0.3)
+            if random.random() < mood.armed:
+                point = next(next_point)
+                deeds.append(Deed(moment, "arm", victim, point=f"{point}:{_RARE.get(point, 0.1)}"))
+            else:
+                deeds.append(Deed(moment, "kill", victim))
+        at += mood.pace * random.uniform(0.7, 1.3)
+    deeds += _now_and_then(random, seconds, mood, workers, nodes)
+    return sorted(deeds, key=lambda deed: deed.at)
+
+
+def _now_and_then(random: Random, seconds: float, mood: Mood, workers: list[str], nodes: int) -> list[Deed]:
+    deeds: list[Deed] = []
+    for at in _times(random, seconds, mood.pause_every):
+        length = mood.session + random.uniform(0.5, 3.0)
+        deeds.append(Deed(at, "pause", random.choice(workers), seconds=length))
+    for at in _times(random, seconds, mood.leave_every):
+        deeds.append(Deed(at, "leave", random.choice(workers), seconds=random.uniform(0.5, 3.0)))
+    for at in _times(random, seconds, mood.broker_every):
+        length = random.uniform(0.5, 3.0)
+        deeds.append(Deed(at, "broker", seconds=length, node=random.randrange(nodes)))
+    for at in _times(random, seconds, mood.store_every):
+        deeds.append(Deed(at, "store", seconds=random.uniform(2.0, 7.0)))
+    return deeds
+
+
+def _times(random: Random, seconds: float, every: float) -> list[float]:
+    if every <= 0:
+        return []
+    count = int(seconds // every)
+    return [every * (index + random.uniform(0.2, 0.8)) for index in range(count)]
+
+
+class Nemesis:
+    """Carries a schedule out. What was done, and when, stands in `done` (seconds since 1970)."""
+
+    def __init__(
+        self,
+        deeds: list[Deed],
+        crew: Crew,
+        *,
+        hurt_broker: Callable[[int, float], None],
+        hurt_store: Callable[[float], None],
+    ) -> None:
+        self.deeds = deeds
+        self._crew = crew
+        self._hurt_broker = hurt_broker
+        self._hurt_store = hurt_store
+        self._end = threading.Event()
+        self._busy: list[threading.Thread] = []
+        self.done: list[tuple[float, Deed]] = []
+
+    def run(self) -> None:
+        """Return after the last deed, or soon after `end`."""
+        began = time.monotonic()
+        for deed in self.deeds:
+            if self._end.wait(max(0.0, began + deed.at - time.monotonic())):
+                break
+            self.done.append((time.time(), deed))
+            self._do(deed)
+        for thread in self._busy:
+            thread.join()
+
+    def end(self) -> None:
+        """No further deeds."""
+        self._end.set()
+
+    def _do(self, deed: Deed) -> None:
+        match deed.fault:
+            case "kill":
+                self._crew.kill(deed.worker)
+            case "arm":
+                self._crew.arm(deed.worker, deed.point)
+            case "pause":
+                self._crew.pause(deed.worker, deed.seconds)
+            case "leave":
+                self._crew.leave(deed.worker, deed.seconds)
+            case "broker":
+                self._beside(self._hurt_broker, deed.node, deed.seconds)
+            case "store":
+                self._beside(self._hurt_store, deed.seconds)
+
+    def _beside(self, hurt: Callable[..., None], *arguments: float) -> None:
+        thread = threading.Thread(target=hurt, args=arguments, name="nemesis-hurts")
+        thread.start()
+        self._busy.append(thread)

@@ -1,0 +1,302 @@
+"""The oracle: six invariants, each a function of the evidence that returns what contradicts it."""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+
+from tests.chaos.evidence import Answer, Ask, Evidence, Letter, Process, Settled, Step
+from tests.chaos.recipes import NODES
+
+CLOCKS_S = 0.05
+"""Two clocks of one machine, milliseconds at the broker, and the way of a log line."""
+
+IDLE_TASKS = 10
+"""How many tasks more a worker may have at rest than the smallest number it was ever seen with."""
+
+EXPECTED_ERRORS: tuple[str, ...] = ()
+"""Patterns of log lines at ERROR that a fault of the programme may cause."""
+
+Invariant = Callable[[Evidence], Iterator[str]]
+
+
+def one_verdict(evidence: Evidence) -> Iterator[str]:
+    """I1: one verdict for every ask, its dead letter exactly where the table of endings has one."""
+    missing = evidence.acknowledged - {(ask.partition, ask.offset) for ask in evidence.asks}
+    if missing:
+        yield f"{len(missing)} acknowledged records are not on the topic: {sorted(missing)[:5]}"
+    answers = evidence.answers_by_event()
+    letters = _letters_by_event(evidence)
+    asked = evidence.asks_by_event()
+    for event_id, asks in asked.items():
+        yield from _verdicts_of(
+            event_id, asks, answers.get(event_id, []), letters.get(event_id, []), evidence
+        )
+    for event_id in answers.keys() - asked.keys():
+        yield f"{event_id}: answered, and never asked"
+    yield from _letters_of_records(evidence)
+
+
+def _verdicts_of(
+    event_id: str, asks: list[Ask], answers: list[Answer], letters: list[Letter], evidence: Evidence
+) -> Iterator[str]:
+    runs = [ask for ask in asks if ask.role != "conflict"]
+    for attempt, copies in _by_attempt(answers).items():
+        if len({answer.result_id for answer in copies}) > 1:
+            statuses = sorted({answer.status for answer in copies})
+            yield f"{event_id}: attempt {attempt} has {len(copies)} answers of different ids: {statuses}"
+        if attempt not in {ask.attempt for ask in asks}:
+            yield f"{event_id}: an answer to attempt {attempt}, which was never asked"
+    for ask in runs:
+        if not _is_answered(ask, answers):
+            yield f"{event_id}: attempt {ask.attempt} ({ask.role}, {ask.kind}) has no answer: LOST"
+    for answer in answers:
+        yield from _wrong_ending(event_id, answer, asks[0], letters, evidence)
+    errors = {answer.attempt for answer in answers if answer.status == "error"}
+    for letter in letters:
+        if letter.reason != "conflict" and letter.attempt not in errors:
+            yield f"{event_id}: a dead letter ({letter.reason}) for {letter.attempt} without its error"
+
+
+def _is_answered(ask: Ask, answers: list[Answer]) -> bool:
+    """By a verdict of its attempt or of a later one, or by a success from before that was sent again."""
+    return any(
+        answer.attempt >= ask.attempt or (answer.status == "success" and answer.time >= ask.time - CLOCKS_S)
+        for answer in answers
+    )
+
+
+def _wrong_ending(
+    event_id: str, answer: Answer, first: Ask, letters: list[Letter], evidence: Evidence
+) -> Iterator[str]:
+    mine = [each for each in letters if each.attempt == answer.attempt and each.reason != "conflict"]
+    if (answer.status == "error") != bool(mine):
+        yield f"{event_id}: status {answer.status} with {len(mine)} dead letters"
+    if answer.status in ("success", "failure") and answer.path != NODES:
+        yield f"{event_id}: ended with the path {list(answer.path)}: its state is not that of one run"
+    reasons = {letter.reason for letter in mine}
+    if answer.status not in _endings(first) and reasons != {"crash-loop"}:
+        yield f"{event_id}: {first.kind} ended as {answer.status} ({answer.error})"
+    if "crash-loop" in reasons and first.kind not in ("crash-loop", "deadly"):
+        claims = evidence.claims.get(event_id, 0)
+        if claims <= evidence.max_claims:
+            yield f"{event_id}: called a crash loop after {claims} claims, {evidence.max_claims} are allowed"
+
+
+def _endings(first: Ask) -> set[str]:
+    match first.kind:
+        case "good" | "flaky" | "deadly":
+            return {"success"}
+        case "failing":
+            return {"failure"}
+        case "mended":
+            return {"success", "error"}
+        case "exhausted" | "broken" | "crash-loop" | None:
+            return {"error"}
+
+
+def _letters_of_records(evidence: Evidence) -> Iterator[str]:
+    """Conflicts and unreadable records: one distinct letter at their own position, none for the others."""
+    by_position: defaultdict[tuple[int, int], list[Letter]] = defaultdict(list)
+    for letter in evidence.letters:
+        by_position[letter.partition, letter.offset].append(letter)
+    for ask in evidence.asks:
+        found = by_position.get((ask.partition, ask.offset), [])
+        if ask.role == "garbage" and {letter.reason for letter in found} != {"invalid"}:
+            yield f"garbage at {ask.partition}/{ask.offset} has the dead letters {[x.reason for x in found]}"
+        if ask.role == "other-type" and found:
+            yield f"an event of another type at {ask.partition}/{ask.offset} became a dead letter"
+        if len({letter.dlq_id for letter in found if letter.reason in ("invalid", "conflict")}) > 1:
+            yield f"the record at {ask.partition}/{ask.offset} has several dead letters of different ids"
+    for event_id, asks in evidence.asks_by_event().items():
+        if any(ask.role == "conflict" for ask in asks):
+            # either payload may have come first, when the first owner was stopped between the two
+            letters = [each for ask in asks for each in by_position.get((ask.partition, ask.offset), [])]
+            if not any(letter.reason == "conflict" for letter in letters):
+                yield f"{event_id}: two payloads, and no dead letter that says conflict"
+
+
+def only_known_repeats(evidence: Evidence) -> Iterator[str]:
+    """I2: repeats are equal to the byte; a kill or a repeated ask explains each of them."""
+    settled = _first_settled(evidence)
+    disturbed = sorted([process.ended for process in evidence.kills()] + [at for at, _ in _pauses(evidence)])
+    outages = [(since, until) for since, until, _ in evidence.outages]
+    asks = evidence.asks_by_event()
+    for event_id, answers in evidence.answers_by_event().items():
+        for attempt, copies in _by_attempt(answers).items():
+            if len({answer.digest for answer in copies}) > 1:
+                yield f"{event_id}: attempt {attempt} was repeated with other bytes"
+            repeats = len(copies) - 1
+            if repeats == 0:
+                continue
+            asked_again = len([ask for ask in asks.get(event_id, []) if ask.role != "conflict"]) - 1
+            since = copies[0].time - CLOCKS_S
+            marked = settled.get((event_id, attempt))
+            # a repeated ask opens the window anew, and a kill in it leaves both records to be answered
+            until = marked.time if marked and not asked_again else copies[-1].time
+            kills = bisect.bisect_right(disturbed, until + CLOCKS_S) - bisect.bisect_left(disturbed, since)
+            kills += sum(start <= until and end >= since for start, end in outages)
+            if repeats > asked_again + kills * (1 + asked_again):
+                yield (
+                    f"{event_id}: attempt {attempt} was published {len(copies)} times with {kills} kills "
+                    f"before it was marked and {asked_again} repeated asks"
+                )
+
+
+def no_needless_execution(evidence: Evidence) -> Iterator[str]:
+    """I3: a node of an event runs again only if its process ended, stopped, or the node itself failed."""
+    processes = {process.pid: process for process in evidence.processes}
+    for event_id, steps in _steps_by_event(evidence).items():
+        for node in NODES:
+            runs = [step for step in steps if step.node == node and step.what == "start"]
+            needless = [run for run in runs if not _cut_short(run, steps, processes.get(run.pid))]
+            if len(needless) > 1:
+                where = ", ".join(f"pid {run.pid} epoch {run.epoch}" for run in needless)
+                yield f"{event_id}: node {node} ran {len(needless)} times to its end ({where})"
+
+
+def _cut_short(run: Step, steps: list[Step], process: Process | None) -> bool:
+    """Whether this execution did not count: it failed, or its process went before the next step began.
+
+    A next step in the same process proves that the checkpoint after this one was stored.
+    """
+    after = [
+        step for step in steps if step.pid == run.pid and step.epoch == run.epoch and step.time >= run.time
+    ]
+    if any(step.node == run.node and step.what in ("raise", "die") for step in after):
+        return True
+    went_on = any(step.node > run.node and step.what == "start" for step in after)
+    if went_on or process is None:
+        return False
+    stopped = any(until >= run.time for _, until in process.pauses)
+    return process.killed or stopped
+
+
+def never_past_unsettled(evidence: Evidence) -> Iterator[str]:
+    """I4: no committed offset is beyond a record that had no verdict at that time."""
+    verdicts = _settled_at(evidence)
+    for partition, positions in verdicts.items():
+        offsets = [offset for offset, _, _ in positions]
+        latest: list[tuple[float, str]] = []
+        for _, at, what in positions:
+            latest.append(max(latest[-1], (at, what)) if latest else (at, what))
+        for sample in evidence.samples:
+            count = bisect.bisect_left(offsets, sample.committed.get(partition, 0))
+            if count and latest[count - 1][0] > sample.time + CLOCKS_S:
+                at, what = latest[count - 1]
+                yield (
+                    f"partition {partition}: offset {sample.committed[partition]} was committed at "
+                    f"{sample.time:.3f}, but {what} had its verdict at {at:.3f}"
+                )
+                break
+
+
+def _settled_at(evidence: Evidence) -> Mapping[int, list[tuple[int, float, str]]]:
+    """Per partition: offset, time of the verdict, and which record that is, in the order of offsets."""
+    answered: dict[str, float] = {}
+    for answer in sorted(evidence.answers, key=lambda each: each.time):
+        answered.setdefault(answer.event_id, answer.time)
+    lettered: dict[tuple[int, int], float] = {}
+    for letter in sorted(evidence.letters, key=lambda each: each.time):
+        lettered.setdefault((letter.partition, letter.offset), letter.time)
+    found: defaultdict[int, list[tuple[int, float, str]]] = defaultdict(list)
+    for ask in sorted(evidence.asks, key=lambda each: (each.partition, each.offset)):
+        if ask.role in ("first", "keyed-garbage") and ask.event_id is not None:
+            at = answered.get(ask.event_id, float("inf"))
+        elif ask.role == "garbage":
+            at = lettered.get((ask.partition, ask.offset), float("inf"))
+        else:
+            continue
+        found[ask.partition].append((ask.offset, at, f"{ask.role} {ask.event_id} at {ask.offset}"))
+    return found
+
+
+def comes_to_rest(evidence: Evidence) -> Iterator[str]:
+    """I5: the lag goes back to nothing, and so do tasks and memory."""
+    if not evidence.samples:
+        yield "nobody looked at the lag"
+        return
+    last = evidence.samples[-1]
+    if last.lag:
+        yield f"a lag of {last.lag} is left: committed {dict(last.committed)}, ends {dict(last.ends)}"
+    sizes = sorted(evidence.sizes, key=lambda size: (size.pid, size.time))
+    least = min((size.tasks for size in sizes), default=0)
+    asked_to_end = {process.pid for process in evidence.processes if process.asked_to_end}
+    for pid, group in groupby(sizes, key=lambda size: size.pid):
+        own = list(group)
+        if pid in asked_to_end and own[-1].tasks > least + IDLE_TASKS:
+            yield f"pid {pid}: {own[-1].tasks} tasks at rest, {least} are needed"
+        if own[-1].rss > 2 * own[0].rss + 100 * 2**20:
+            yield f"pid {pid}: grew from {own[0].rss >> 20} to {own[-1].rss >> 20} MiB"
+    for process in evidence.processes:
+        if process.asked_to_end and process.code not in (0, -9):
+            yield f"{process.name} (pid {process.pid}) ended with code {process.code}"
+        elif not process.asked_to_end and process.code != -9:
+            yield f"{process.name} (pid {process.pid}) ended by itself with code {process.code}"
+
+
+def no_unexpected_error(evidence: Evidence) -> Iterator[str]:
+    """I6: no line at ERROR in any log, but those that a fault explains."""
+    for line in evidence.errors:
+        if not any(re.search(pattern, line) for pattern in EXPECTED_ERRORS):
+            yield line[:500]
+
+
+INVARIANTS: Mapping[str, Invariant] = {
+    "I1": one_verdict,
+    "I2": only_known_repeats,
+    "I3": no_needless_execution,
+    "I4": never_past_unsettled,
+    "I5": comes_to_rest,
+    "I6": no_unexpected_error,
+}
+
+
+def judge(evidence: Evidence) -> dict[str, list[str]]:
+    """Per invariant, what contradicts it; all lists are empty for a good run."""
+    return {name: list(invariant(evidence)) for name, invariant in INVARIANTS.items()}
+
+
+def in_flight(process: Process, steps: list[Step], settled: list[Settled]) -> bool:
+    """Whether a worker had begun a run when it ended whose verdict it had not published.
+
+    `steps` and `settled` are those of this process.
+    """
+    done = {(each.event_id) for each in settled}
+    return any(step.event_id not in done for step in steps if step.time >= process.started)
+
+
+def _by_attempt(answers: list[Answer]) -> Mapping[int, list[Answer]]:
+    found: defaultdict[int, list[Answer]] = defaultdict(list)
+    for answer in sorted(answers, key=lambda each: each.time):
+        found[answer.attempt].append(answer)
+    return found
+
+
+def _letters_by_event(evidence: Evidence) -> Mapping[str, list[Letter]]:
+    found: defaultdict[str, list[Letter]] = defaultdict(list)
+    for letter in evidence.letters:
+        if letter.event_id is not None:
+            found[letter.event_id].append(letter)
+    return found
+
+
+def _first_settled(evidence: Evidence) -> Mapping[tuple[str, int], Settled]:
+    found: dict[tuple[str, int], Settled] = {}
+    for each in sorted(evidence.settled, key=lambda settled: settled.time):
+        found.setdefault((each.event_id, each.attempt), each)
+    return found
+
+
+def _steps_by_event(evidence: Evidence) -> Mapping[str, list[Step]]:
+    found: defaultdict[str, list[Step]] = defaultdict(list)
+    for step in sorted(evidence.steps, key=lambda each: each.time):
+        found[step.event_id].append(step)
+    return found
+
+
+def _pauses(evidence: Evidence) -> list[tuple[float, float]]:
+    return [pause for process in evidence.processes for pause in process.pauses]

@@ -1,0 +1,130 @@
+"""What a person reads after a run: a page of Markdown and a picture of the time line."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from langgraph_integration.pipeline.faults import FAULT_POINTS
+from tests.chaos.evidence import Evidence, Settled, Step
+from tests.chaos.oracle import in_flight
+from tests.chaos.settings import RunSettings
+from tests.chaos.timeline import timeline
+
+if TYPE_CHECKING:
+    from tests.chaos.programme import Run
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The figures of a run."""
+
+    command: str
+    store: str
+    seed: int
+    wall_s: float
+    events: int
+    records: int
+    answers: int
+    dead_letters: int
+    kills: int
+    kills_in_flight: int
+    by_point: Mapping[str, int]
+    pauses: int
+    leaves: int
+    outages: Mapping[str, int]
+    executions: int
+    repeated_executions: int
+    repeated_answers: int
+    largest_lag: int
+    broken: Mapping[str, Sequence[str]]
+
+    @property
+    def good(self) -> bool:
+        return not any(self.broken.values())
+
+    @classmethod
+    def of(
+        cls, settings: RunSettings, evidence: Evidence, broken: Mapping[str, Sequence[str]], began: float
+    ) -> Summary:
+        kills = evidence.kills()
+        starts = Counter((step.event_id, step.node) for step in evidence.steps if step.what == "start")
+        copies = Counter((answer.event_id, answer.attempt) for answer in evidence.answers)
+        steps, settled = _by_pid(evidence)
+        return cls(
+            command=settings.command(),
+            store=settings.store,
+            seed=settings.seed,
+            wall_s=round(time.time() - began, 1),
+            events=len({ask.event_id for ask in evidence.asks if ask.role == "first"}),
+            records=len(evidence.asks),
+            answers=len(evidence.answers),
+            dead_letters=len(evidence.letters),
+            kills=len(kills),
+            kills_in_flight=sum(in_flight(each, steps[each.pid], settled[each.pid]) for each in kills),
+            by_point=dict(Counter(each.point for each in kills if each.point)),
+            pauses=sum(len(each.pauses) for each in evidence.processes),
+            leaves=sum(each.asked_to_end for each in evidence.processes) - settings.workers,
+            outages=dict(Counter(what for _, _, what in evidence.outages)),
+            executions=sum(starts.values()),
+            repeated_executions=sum(count - 1 for count in starts.values()),
+            repeated_answers=sum(count - 1 for count in copies.values()),
+            largest_lag=max((sample.lag for sample in evidence.samples), default=0),
+            broken=broken,
+        )
+
+    def text(self) -> str:
+        """The page."""
+        points = ", ".join(f"{name} {self.by_point.get(name, 0)}" for name in FAULT_POINTS)
+        outages = ", ".join(f"{number} of the {what}" for what, number in self.outages.items()) or "none"
+        share = 100 * self.kills_in_flight / max(1, self.kills)
+        lines = [
+            f"# Fault programme, seed {self.seed}: {'all invariants hold' if self.good else 'BROKEN'}",
+            "",
+            f"`{self.command}` ({self.wall_s:g} s)",
+            "",
+            "| what | number |",
+            "|---|---|",
+            f"| events (records) | {self.events:,} ({self.records:,}) |",
+            f"| results, dead letters | {self.answers:,}, {self.dead_letters:,} |",
+            f"| SIGKILLs, with a run in flight | {self.kills}, {self.kills_in_flight} ({share:.0f} %) |",
+            f"| of them at a fault point | {points} |",
+            f"| SIGSTOPs, leaves | {self.pauses}, {self.leaves} |",
+            f"| outages | {outages} |",
+            f"| node executions, repeated | {self.executions:,}, {self.repeated_executions:,} |",
+            f"| repeated results | {self.repeated_answers:,} |",
+            f"| largest lag | {self.largest_lag:,} |",
+            "",
+            "![time line](timeline.svg)",
+            "",
+        ]
+        for name, found in self.broken.items():
+            lines.append(f"- **{name}**: " + ("holds" if not found else f"{len(found)} contradictions"))
+            lines += [f"  - {each}" for each in found[:_SHOWN]]
+        return "\n".join(lines) + "\n"
+
+
+def write_report(run: Run, evidence: Evidence, summary: Summary) -> None:
+    """`report.md`, `timeline.svg`, `summary.json` in the run's folder, beside journal, history and logs."""
+    folder = run.settings.report
+    (folder / "report.md").write_text(summary.text())
+    (folder / "timeline.svg").write_text(timeline(evidence))
+    (folder / "summary.json").write_text(json.dumps(asdict(summary), indent=1))
+    deeds = [{"time": at, **asdict(deed)} for at, deed in run.nemesis.done]
+    (folder / "deeds.jsonl").write_text("".join(json.dumps(deed) + "\n" for deed in deeds))
+
+
+def _by_pid(evidence: Evidence) -> tuple[Mapping[int, list[Step]], Mapping[int, list[Settled]]]:
+    steps: defaultdict[int, list[Step]] = defaultdict(list)
+    for step in evidence.steps:
+        steps[step.pid].append(step)
+    settled: defaultdict[int, list[Settled]] = defaultdict(list)
+    for each in evidence.settled:
+        settled[each.pid].append(each)
+    return steps, settled
