@@ -58,7 +58,8 @@ def show(chain: Chain, console: Console, ending: threading.Event) -> str:
     airflow = chain.airflow
     airflow.wait_for_dag(DAG)
     run = airflow.trigger(DAG)
-    console.print(f"Airflow's page: [bold cyan]{airflow.url}/dags/{DAG}/runs/{run}[/] (no login)", soft_wrap=True)
+    page = f"{airflow.url}/dags/{DAG}/runs/{run}"
+    console.print(f"Airflow's page: [bold cyan]{page}[/] (no login)", soft_wrap=True)
     console.print(f"broker: {chain.broker.bootstrap_servers} ({chain.broker.backend})\n")
     state = follow(chain, console, run, ending)
     for record in chain.records(chain.topics.results):
