@@ -98,8 +98,7 @@ async def test_the_consumer_starts_and_stops_with_all_its_parts(make_config: Mak
     await consumer.start()
     await consumer.start()
     started = (consumer.running, consumer.consumer is not None, consumer.status().joined)
-    assert consumer.dlq.producer is not None
-    assert consumer.result_producer.producer is not None
+    connected = [each.producer is not None for each in (consumer.dlq, consumer.result_producer)]
     task = asyncio.create_task(consumer.consume_and_process())
     await wait_until(lambda: consumer.status().last_poll_age_s is not None, description="the first poll")
     consumer.running = False
@@ -114,6 +113,7 @@ async def test_the_consumer_starts_and_stops_with_all_its_parts(make_config: Mak
     await consumer.stop()
 
     assert started == (True, True, True)
+    assert connected == [True, True]
     assert time.monotonic() - began < 7
     assert (consumer.consumer, consumer.running, consumer.engine) == (None, False, None)
     assert (consumer.dlq.producer, consumer.result_producer.producer) == (None, None)

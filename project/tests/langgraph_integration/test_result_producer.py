@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from langgraph_integration.result_producer import ResultProducer
-from tests.langgraph_integration.topics import TopicReader, read
+from tests.langgraph_integration.topics import TopicReader, headers_in, read
 from tests.support.brokers import TestBroker
 from workflow_events import WorkflowResultEvent
 from workflow_events.codec import decode_result
@@ -86,7 +86,7 @@ async def test_a_result_travels_with_key_headers_and_a_repeatable_id(
     result = decode_result(message.value())
 
     assert message.key() == str(event_id).encode()
-    assert RecordHeaders.parse(message.headers()) == RecordHeaders(str(event_id), attempt=2)
+    assert RecordHeaders.parse(headers_in(message)) == RecordHeaders(str(event_id), attempt=2)
     assert (result.correlation_id, result.workflow_id, result.workflow_run_id) == (event_id, "dag", "run-1")
     assert (result.status, result.error, result.attempt) == ("success", None, 2)
     assert result.result_id == result_id(event_id, 2, "success")

@@ -107,6 +107,12 @@ class TopicReader:
             self.messages.append(message)
 
 
+def headers_in(message: Message) -> list[tuple[str, str | bytes | None]]:
+    """The headers of a record, in its order."""
+    headers = message.headers() or []
+    return list(headers.items()) if isinstance(headers, dict) else headers
+
+
 def read_results(
     bootstrap_servers: str, topic: str, number: int, timeout: float = 30.0
 ) -> list[WorkflowResultEvent]:
