@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from workflow_events.settings import KafkaSettings
@@ -67,6 +69,17 @@ class LastError:
         if topic_too or not self._topic_refused:
             self._refused = None
             self._topic_refused = False
+
+
+@contextmanager
+def ctrl_c_kept() -> Iterator[None]:
+    """Around a `poll` in the main thread. A KeyboardInterrupt that arrives while librdkafka calls our log or
+    error callback is lost in confluent-kafka 2.16, whose `poll` then fails with a SystemError.
+    """
+    try:
+        yield
+    except SystemError as error:
+        raise KeyboardInterrupt from error
 
 
 class _ClientLog:

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from workflow_events.codec import encode
 from workflow_events.errors import ConfigurationError, PublishFailed, RecordTooLarge
 from workflow_events.headers import RecordHeaders
-from workflow_events.librdkafka import MAX_RECORD_BYTES, LastError, client_options
+from workflow_events.librdkafka import MAX_RECORD_BYTES, LastError, client_options, ctrl_c_kept
 from workflow_events.schema import (
     EventSource,
     EventType,
@@ -209,7 +209,8 @@ class WorkflowEventProducer:
         """
         try:
             while not report.done and (left := deadline - time.monotonic()) > 0:
-                producer.poll(min(_TICK, left))
+                with ctrl_c_kept():
+                    producer.poll(min(_TICK, left))
         finally:
             if not report.done:  # also when Ctrl-C ends the wait
                 producer.purge(in_queue=True, in_flight=False)

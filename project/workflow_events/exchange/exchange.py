@@ -17,7 +17,7 @@ from workflow_events.exchange.noting import Noter
 from workflow_events.exchange.partitions import assign, open_consumer
 from workflow_events.exchange.start import StartPoint
 from workflow_events.exchange.waiting import INDEX_CAPACITY, ReceivedResult, Waiter, WaitingRoom
-from workflow_events.librdkafka import LastError
+from workflow_events.librdkafka import LastError, ctrl_c_kept
 from workflow_events.producer import WorkflowEventProducer
 from workflow_events.schema import WorkflowEvent
 from workflow_events.settings import KafkaSettings, TopicNames
@@ -178,7 +178,8 @@ class ResultExchange:
             assign(consumer, self.topic, {partition: offset})
             deadline = time.monotonic() + timeout
             while (left := deadline - time.monotonic()) > 0:
-                message = consumer.poll(min(left, _LOOK_EVERY))
+                with ctrl_c_kept():
+                    message = consumer.poll(min(left, _LOOK_EVERY))
                 if message is None:
                     continue
                 if message.error() is not None or message.offset() != offset:
