@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from langgraph_integration.pipeline.ledger import LeaseState, StoredVerdict
 from langgraph_integration.store import commands as c
-from langgraph_integration.store.runs import RunRow, grant, new_run
+from langgraph_integration.store.runs import RunRow, Taken, grant, new_run
 from langgraph_integration.store.session import Session, lease_lost
 from workflow_events.errors import StoreUnavailable
 
@@ -34,7 +34,7 @@ class MemoryDatabase(Session):
     def open_database(self, command: c.OpenDatabase) -> str:
         return self.store_id
 
-    def try_grant(self, command: c.ClaimRun) -> tuple[RunRow | None, int]:
+    def try_grant(self, command: c.ClaimRun) -> Taken | None:
         now = self.now()
         row = self.runs.get(command.key)
         if row is None:
@@ -43,9 +43,11 @@ class MemoryDatabase(Session):
             taken = grant(
                 row, command.ask, command.owner, held=command.held, lease_ms=command.lease_ms, now=now
             )
-        if taken is not None:
-            self.runs[command.key] = taken
-        return taken, now
+        if taken is None:
+            return None
+        self.runs[command.key] = taken
+        counters = (taken.epoch, taken.attempt, taken.claims, taken.retry_count, taken.retry_at)
+        return Taken(*counters, taken.deadline_ms, now)
 
     def find_run(self, event_id: str) -> RunRow | None:
         return self.runs.get(event_id)

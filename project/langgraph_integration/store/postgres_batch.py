@@ -15,7 +15,7 @@ from langgraph_integration.store import sql
 from langgraph_integration.store.group_commit import Pending
 from langgraph_integration.store.positions import ASKS_KEPT
 from langgraph_integration.store.postgres_schema import NOW
-from langgraph_integration.store.runs import RunRow, explain, granted
+from langgraph_integration.store.runs import RunRow, Taken, explain, granted
 from langgraph_integration.store.session import lease_lost
 from workflow_events.errors import StoreUnavailable
 
@@ -168,10 +168,10 @@ def _is_about_a_run(command: c.Command[Any]) -> bool:
 def _answered(sent: Sent) -> bool:
     """Whether the statement did what was wanted; sets the value then."""
     match sent.pending.command:
-        case c.ClaimRun():
+        case c.ClaimRun(ask, owner):
             found = sent.cursor.fetchone()
             if found is not None:
-                sent.pending.value = granted(RunRow(*found[:-1]), found[-1])
+                sent.pending.value = granted(ask.event_id, owner, Taken(*found))
             return found is not None
         case c.FinishRun(_, verdict):
             sent.pending.value = verdict.attempt

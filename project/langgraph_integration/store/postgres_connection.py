@@ -32,6 +32,8 @@ _DEFAULTS: dict[str, str | int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
     "application_name": "langgraph-kafka",
+    # A database made with the C locale and no encoding would hand texts out as bytes.
+    "client_encoding": "utf8",
 }
 
 # A process that is stopped inside a transaction holds locks on its runs: others must get past it.

@@ -23,6 +23,8 @@ from langgraph_integration.store.positions import knows, remember
 RESUMABLE = ("error", "failure")
 """A verdict of these may be tried again by an ask with a greater attempt; a success stands for ever."""
 
+NO_WAIT = timedelta(0)
+
 
 class RunRow(NamedTuple):
     """One run, in the order of the table's columns. Times are milliseconds of the database's clock."""
@@ -135,16 +137,29 @@ def absorb(row: RunRow, ask: Ask) -> RunRow:
     return row
 
 
-def granted(row: RunRow, now: int) -> Granted:
+class Taken(NamedTuple):
+    """What a statement that took a run returns, in this order."""
+
+    epoch: int
+    attempt: int
+    claims: int
+    retry_count: int
+    retry_at: int
+    deadline_ms: int | None
+    now: int
+
+
+def granted(event_id: UUID, owner: str, taken: Taken) -> Granted:
     """The answer to a claim that took the run."""
+    wait = taken.retry_at - taken.now
     return Granted(
-        lease=row.lease,
-        attempt=row.attempt,
-        claims=row.claims,
-        retry_count=row.retry_count,
-        retry_in=timedelta(milliseconds=max(0, row.retry_at - now)),
-        deadline_ms=row.deadline_ms,
-        resumed=row.epoch > 1,
+        lease=Lease(event_id, taken.epoch, owner),
+        attempt=taken.attempt,
+        claims=taken.claims,
+        retry_count=taken.retry_count,
+        retry_in=timedelta(milliseconds=wait) if wait > 0 else NO_WAIT,
+        deadline_ms=taken.deadline_ms,
+        resumed=taken.epoch > 1,
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from langgraph_integration.pipeline.ledger import Claim, LeaseState, StoredVerdict
 from langgraph_integration.store import commands as c
-from langgraph_integration.store.runs import RunRow, explain, granted
+from langgraph_integration.store.runs import RunRow, Taken, explain, granted
 from workflow_events.errors import LeaseLost
 
 
@@ -45,9 +45,9 @@ class Session(ABC):
 
     def claim(self, command: c.ClaimRun) -> Claim:
         """One conditional statement takes the run; a second look is needed only to say why it did not."""
-        taken, now = self.try_grant(command)
+        taken = self.try_grant(command)
         if taken is not None:
-            return granted(taken, now)
+            return granted(command.ask.event_id, command.owner, taken)
         row, now = self.load_run(command.key)
         answer, after = explain(row, command.ask, command.owner, now)
         if after is not row:
@@ -71,8 +71,8 @@ class Session(ABC):
     def open_database(self, command: c.OpenDatabase) -> str: ...
 
     @abstractmethod
-    def try_grant(self, command: c.ClaimRun) -> tuple[RunRow | None, int]:
-        """Insert the run, or take it where `runs.grant` allows: the row after it, or None; and now."""
+    def try_grant(self, command: c.ClaimRun) -> Taken | None:
+        """Insert the run, or take it where `runs.grant` allows."""
 
     @abstractmethod
     def find_run(self, event_id: str) -> RunRow | None: ...

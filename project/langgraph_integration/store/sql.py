@@ -45,7 +45,7 @@ ON CONFLICT (event_id) DO UPDATE SET
 WHERE runs.payload_hash = excluded.payload_hash AND (
     runs.status IS NULL AND (runs.lease_until <= {{now}} OR runs.owner = excluded.owner AND NOT {{p}})
     OR runs.status IN ('error', 'failure') AND excluded.attempt > runs.attempt)
-RETURNING {RUN_COLUMNS}, {{now}}
+RETURNING epoch, attempt, claims, retry_count, retry_at, deadline_ms, {{now}}
 """
 
 LOAD_RUN = f"SELECT {RUN_COLUMNS}, {{now}} FROM runs WHERE event_id = {{p}}"

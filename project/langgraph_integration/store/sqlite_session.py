@@ -10,7 +10,7 @@ from langgraph_integration.pipeline.ledger import LeaseState, StoredVerdict
 from langgraph_integration.store import commands as c
 from langgraph_integration.store import sql
 from langgraph_integration.store.positions import ASKS_KEPT
-from langgraph_integration.store.runs import RunRow
+from langgraph_integration.store.runs import RunRow, Taken
 from langgraph_integration.store.sqlite_checkpoints import SqliteCheckpoints
 from langgraph_integration.store.sqlite_schema import NOW
 
@@ -59,9 +59,9 @@ class SqliteSession(SqliteCheckpoints):
     def open_database(self, command: c.OpenDatabase) -> str:
         return self._store_id
 
-    def try_grant(self, command: c.ClaimRun) -> tuple[RunRow | None, int]:
+    def try_grant(self, command: c.ClaimRun) -> Taken | None:
         found = self._connection.execute(GRANT_RUN, sql.grant_parameters(command)).fetchall()
-        return _row(found[0]) if found else (None, 0)
+        return Taken(*found[0]) if found else None
 
     def find_run(self, event_id: str) -> RunRow | None:
         found = self._connection.execute(LOAD_RUN, (event_id,)).fetchone()
