@@ -40,12 +40,16 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         self._revoke_budget_s = revoke_budget_s
         self._unplaced: list[Partition] = []
         self.generation = 0
+        self.rebalancing = True
+        """From the loss of the partitions until the new ones are placed: nothing is fetched meanwhile."""
+
         self.joined = asyncio.Event()
         """Set once the group has answered for the first time and the partitions are placed."""
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Called by the client before a rebalance takes the partitions; bounded by the budget."""
         self.generation += 1
+        self.rebalancing = True
         self._unplaced = []
         if revoked:
             await self._tell(self._listener.partitions_revoked(_partitions(revoked)), self._revoke_budget_s)
@@ -76,6 +80,7 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
             ours = self._client.assignment()
             placed = {TopicPartition(each.topic, each.number) for each in partitions}
             self._client.resume(*(placed & ours))
+        self.rebalancing = False
         self.joined.set()
 
     @property

@@ -18,6 +18,7 @@ from aiokafka.errors import (
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from langgraph_integration.broker.assignment import Assignment
+from langgraph_integration.broker.silence import Silence
 from langgraph_integration.broker.start_policy import StartPolicy
 from langgraph_integration.broker.thread import KafkaThread
 from langgraph_integration.pipeline.delivery import Delivery, Partition
@@ -31,6 +32,7 @@ _LEAVE_S = 2.0  # the guide's "force-closed after 2 seconds"
 _CALL_S = 5.0
 _JOIN_S = 60.0
 _ENDS_S = 1.0
+_SILENT_S = 10.0
 _KEEP_ALIVE_S = 60.0  # a fifth of aiokafka's max_poll_interval_ms
 
 
@@ -62,6 +64,7 @@ class KafkaEventSource:
         self._client: AIOKafkaConsumer | None = None
         self._assignment: Assignment | None = None
         self._polled_at = time.monotonic()
+        self._silence = Silence()
         self._ends_noted_at = 0.0
         self.ends: Mapping[Partition, int] = {}
         """The end offset of each partition, as the last fetches told it."""
@@ -119,9 +122,18 @@ class KafkaEventSource:
             return []
         except OffsetOutOfRangeError as error:
             raise await self._out_of_range(client, error) from error
+        if not batches:
+            self._refuse_silence(client, fetching=not assignment.rebalancing)
         generation = assignment.generation
         self._note_ends(client)
         return [_delivery(record, generation) for records in batches.values() for record in records]
+
+    def _refuse_silence(self, client: AIOKafkaConsumer, *, fetching: bool) -> None:
+        fetched = client.assignment() - client.paused() if fetching else ()
+        silent_s = self._silence.seconds(client.last_poll_timestamp(each) for each in fetched)
+        if silent_s > _SILENT_S:
+            servers = self._arguments["bootstrap_servers"]
+            raise BrokerUnavailable(f"Kafka at {servers}: no answer to a fetch for {silent_s:.0f} s")
 
     async def _keep_alive(self, client: AIOKafkaConsumer) -> None:
         """Count as polling although nothing is wanted. Rarely, for a pause throws fetched records away."""
