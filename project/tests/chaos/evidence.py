@@ -115,6 +115,16 @@ class Size:
     rss: int
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorLine:
+    """A log line at ERROR or above."""
+
+    worker: str
+    time: float
+    logger: str
+    text: str
+
+
 @dataclass(slots=True)
 class Evidence:
     """One run, whole."""
@@ -131,8 +141,7 @@ class Evidence:
     """From, to, and of what: broker or store."""
     samples: list[Sample] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    """Log lines at ERROR and above."""
+    errors: list[ErrorLine] = field(default_factory=list)
     claims: dict[str, int] = field(default_factory=dict)
     """How many owners the ledger counted for a run that ended as a crash loop."""
     max_claims: int = 5

@@ -57,6 +57,7 @@ class Publisher(threading.Thread):
                 "enable.idempotence": True,
                 "delivery.timeout.ms": 120_000,
                 "linger.ms": 5,
+                "log_level": 0,
             }
         )
         self.asked = 0

@@ -23,6 +23,10 @@ _RARE: Mapping[str, float] = {
 """How likely a passage of a fault point ends the process, where that is not one in ten."""
 
 
+_PATIENCE_S = 4.0
+"""How long a kill waits for its victim to have a node running."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deed:
     """One fault. `at` and `seconds` (how long it lasts) are seconds; `at` counts from the first event."""
@@ -103,11 +107,13 @@ class Nemesis:
         deeds: list[Deed],
         crew: Crew,
         *,
+        busy: Callable[[int], bool],
         hurt_broker: Callable[[int, float], None],
         hurt_store: Callable[[float], None],
     ) -> None:
         self.deeds = deeds
         self._crew = crew
+        self._is_busy = busy
         self._hurt_broker = hurt_broker
         self._hurt_store = hurt_store
         self._end = threading.Event()
@@ -131,10 +137,9 @@ class Nemesis:
 
     def _do(self, deed: Deed) -> None:
         match deed.fault:
-            case "kill":
-                self._crew.kill(deed.worker)
-            case "arm":
-                self._crew.arm(deed.worker, deed.point)
+            case "kill" | "arm":
+                # beside the schedule, which does not wait
+                self._beside(self._strike, deed)
             case "pause":
                 self._crew.pause(deed.worker, deed.seconds)
             case "leave":
@@ -144,7 +149,20 @@ class Nemesis:
             case "store":
                 self._beside(self._hurt_store, deed.seconds)
 
-    def _beside(self, hurt: Callable[..., None], *arguments: float) -> None:
+    def _strike(self, deed: Deed) -> None:
+        """Kill it in the middle of a node, if it gets to one in time."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline and not self._end.is_set():
+            pid = self._crew.pid(deed.worker)
+            if pid is not None and self._is_busy(pid):
+                break
+            time.sleep(0.005)
+        if deed.fault == "arm":
+            self._crew.arm(deed.worker, deed.point)
+        else:
+            self._crew.kill(deed.worker)
+
+    def _beside(self, hurt: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=hurt, args=arguments, name="nemesis-hurts")
         thread.start()
         self._busy.append(thread)

@@ -16,8 +16,9 @@ from typing import Any
 from confluent_kafka import Message
 
 from kafka_devbroker import Broker, running_broker
+from tests.chaos.at_work import AtWork
 from tests.chaos.crew import Crew, Life
-from tests.chaos.evidence import Answer, Evidence, Letter, Process, Settled, Size, Step
+from tests.chaos.evidence import Answer, ErrorLine, Evidence, Letter, Process, Settled, Size, Step
 from tests.chaos.graph import HISTORY_VARIABLE
 from tests.chaos.journal import Journal, Publisher
 from tests.chaos.nemesis import Nemesis, schedule
@@ -75,9 +76,11 @@ class Run:
         ]
         self.crew = Crew(self.folder, self._environment(), settings.names, static=settings.static)
         stack.callback(self.crew.close)
+        self.at_work = AtWork(self.history)
         self.nemesis = Nemesis(
             schedule(settings.seed, settings.seconds, settings.names, settings.mood, nodes=settings.nodes),
             self.crew,
+            busy=self.at_work.is_busy,
             hurt_broker=self._hurt_broker,
             hurt_store=self._hurt_store,
         )
@@ -218,18 +221,18 @@ def _process(life: Life) -> Process:
     )
 
 
-def _read_logs(folder: Path, names: list[str], lives: list[Life]) -> tuple[list[Settled], list[str]]:
+def _read_logs(folder: Path, names: list[str], lives: list[Life]) -> tuple[list[Settled], list[ErrorLine]]:
     settled: list[Settled] = []
-    errors: list[str] = []
+    errors: list[ErrorLine] = []
     for name in names:
         own = sorted((life for life in lives if life.name == name), key=lambda life: life.started)
         for line in _log_lines(folder / f"{name}.log"):
             if not isinstance(line, dict):
-                errors.append(f"{name}: not a log line: {line}")
+                errors.append(ErrorLine(name, 0.0, "", f"not a log line: {line}"))
                 continue
             at = _seconds(line["time"])
             if line["level"] in ("error", "critical"):
-                errors.append(f"{name}: {json.dumps(line)}")
+                errors.append(ErrorLine(name, at, line["logger"], json.dumps(line)))
             # a conflict's own dead letter is no verdict on the event
             if line.get("action") == "settled" and line.get("reason") != "conflict":
                 pid = next((life.pid for life in reversed(own) if life.started <= at), 0)

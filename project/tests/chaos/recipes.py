@@ -26,14 +26,14 @@ another payload; bytes nobody can read, without and with an id; an event that as
 """
 
 _KINDS: dict[Kind, float] = {
-    "good": 0.87,
+    "good": 0.88,
     "flaky": 0.04,
     "exhausted": 0.01,
     "broken": 0.02,
     "mended": 0.02,
     "failing": 0.02,
-    "deadly": 0.017,
-    "crash-loop": 0.003,
+    "deadly": 0.008,
+    "crash-loop": 0.002,
 }
 _MORE: dict[Role, float] = {
     "again": 0.04,

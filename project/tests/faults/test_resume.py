@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, TypedDict
 
@@ -76,7 +76,7 @@ def _runner(saver: BaseCheckpointSaver[int], ran: Counter[str]) -> LangGraphRunn
     return LangGraphRunner(GraphRegistry({"graph": spec}, "graph", {}))
 
 
-def _noting(name: str, ran: Counter[str]) -> Callable[[State], dict[str, Any]]:
+def _noting(name: str, ran: Counter[str]) -> Any:
     def node(_: State) -> dict[str, Any]:
         ran[name] += 1
         return {"path": [name]}
