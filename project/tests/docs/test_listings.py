@@ -46,7 +46,7 @@ async def test_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert await asyncio.to_thread(run, ROOT / "README.md") == 1
 
     assert capsys.readouterr().out.startswith(
-        "success The task 'find the trend' is done. v rises by 2 per row"
+        "success The task 'find the trend' is done. sales rises by 7 per row"
     )
 
 
