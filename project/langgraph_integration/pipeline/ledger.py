@@ -84,8 +84,9 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """A live lease holds the run. With `same_record` wait until `lease_left` and claim again; a new
-    ask has been absorbed (its attempt and deadline are in the row) and its record may be settled.
+    """A live lease holds the run, or its verdict until that is published. With `same_record` wait until
+    `lease_left` and claim again; a new ask has been absorbed (its attempt and deadline are in the row) and
+    its record may be settled.
     """
 
     owner: str
@@ -130,6 +131,9 @@ class RunLedger(Protocol):
         when this owner asks again for a run it does not hold; or when the verdict is an `error` or
         `failure` and `ask.attempt` is greater than the verdict's (epoch + 1, claims 1, retry_count 0,
         published False). A greater attempt resets `claims` and `retry_count`.
+
+        A new ask for a settled run is owed a publication of its own: it sets `published` False and bumps
+        the epoch, so that a mark of the earlier publication that comes late does not count for it.
         """
 
     async def renew(self, leases: Sequence[Lease]) -> Mapping[UUID, LeaseState]:
@@ -143,6 +147,9 @@ class RunLedger(Protocol):
 
         If that is greater than `verdict.attempt` (a new ask was absorbed meanwhile) nothing is
         stored: build the verdict for that attempt and call again. Raises `LeaseLost`.
+
+        After `StoreUnavailable` it is unknown whether the verdict stands: call again with the same one.
+        A verdict that stands already under this lease is left as it is.
         """
 
     async def mark_published(self, lease: Lease, attempt: int) -> None:
@@ -150,7 +157,7 @@ class RunLedger(Protocol):
 
     async def release(self, lease: Lease) -> None:
         """Give an unfinished run back, so that anybody may claim it at once. Claims are not counted
-        for a released lease: an orderly hand-over is no crash.
+        for a released lease: an orderly hand-over is no crash. Whatever is written under it later is refused.
         """
 
     async def verdicts(self, event_ids: Sequence[UUID]) -> Mapping[UUID, StoredVerdict]:

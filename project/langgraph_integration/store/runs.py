@@ -172,11 +172,14 @@ def explain(row: RunRow, ask: Ask, owner: str, now: int) -> tuple[Busy | Settled
     if row.payload_hash != ask.payload_hash:
         return Conflict(row.first), row
     same_record = knows(row.first, row.asks, ask.position)
+    left = timedelta(milliseconds=max(0, row.lease_until - now))
     if row.verdict is None:
         after = row if same_record else absorb(row, ask)
-        left = timedelta(milliseconds=max(0, row.lease_until - now))
         return Busy(row.owner or "", left, same_record, after.attempt), after
     if same_record:
+        if left and not row.published and row.owner != owner:
+            # its owner is publishing it at this moment; a second publication would be a needless repeat
+            return Busy(row.owner or "", left, same_record, row.attempt), row
         return Settled(row.verdict, row.published, repeat=False, lease=row.lease), row
     after = row._replace(
         epoch=row.epoch + 1, owner=owner, published=False, asks=remember(row.asks, ask.position)

@@ -3,13 +3,15 @@
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from langgraph_integration.store.group_commit import Pending, fail_all
 from langgraph_integration.store.sqlite_schema import create_schema, read_store_id
 from langgraph_integration.store.sqlite_session import SqliteSession
+from langgraph_integration.store.sqlite_turns import Turns
 from workflow_events.errors import ConfigurationError, LeaseLost, StoreUnavailable
 
 _OWN_FAULTS = (
@@ -20,6 +22,14 @@ _OWN_FAULTS = (
     sqlite3.ProgrammingError,
 )
 """Errors of one command (a value too big, an integer out of range): the others of its batch go on."""
+
+
+class Live(NamedTuple):
+    """What an open connection consists of. Readers need no turns: they wait for nobody."""
+
+    connection: sqlite3.Connection
+    session: SqliteSession
+    turns: Turns | None
 
 
 class SqliteConnection:
@@ -33,7 +43,7 @@ class SqliteConnection:
         self._path = path
         self._writer = writer
         self._busy_timeout_ms = busy_timeout_ms
-        self._live: tuple[sqlite3.Connection, SqliteSession] | None = None
+        self._live: Live | None = None
         self._file: tuple[int, int] | None = None
         self._store_id: str | None = None
 
@@ -54,10 +64,18 @@ class SqliteConnection:
         live, self._live = self._live, None
         if live is not None:
             with suppress(sqlite3.Error):
-                live[0].close()
+                live.connection.close()
+            if live.turns is not None:
+                live.turns.close()
 
     def _transact(self, batch: Sequence[Pending]) -> None:
-        connection, session = self._open()
+        live = self._open()
+        with nullcontext() if live.turns is None else live.turns.mine():
+            self._in_turn(live.connection, live.session, batch)
+
+    def _in_turn(
+        self, connection: sqlite3.Connection, session: SqliteSession, batch: Sequence[Pending]
+    ) -> None:
         self._begin(connection, session, batch)
         try:
             for pending in batch:
@@ -93,14 +111,14 @@ class SqliteConnection:
             pending.error = error
         connection.execute("RELEASE apart")
 
-    def _open(self) -> tuple[sqlite3.Connection, SqliteSession]:
+    def _open(self) -> Live:
         if self._file is not None and self._file != _identity(self._path):
             raise StoreUnavailable("another file stands in its place")
         if self._live is None:
             self._live = self._connect()
         return self._live
 
-    def _connect(self) -> tuple[sqlite3.Connection, SqliteSession]:
+    def _connect(self) -> Live:
         first = self._store_id is None and self._writer
         if first:
             _make_file(self._path)
@@ -121,7 +139,8 @@ class SqliteConnection:
             connection.close()
             raise
         self._store_id, self._file = found, identity
-        return connection, SqliteSession(connection, found)
+        turns = Turns(self._path, self._busy_timeout_ms) if self._writer else None
+        return Live(connection, SqliteSession(connection, found), turns)
 
 
 def _apply(session: SqliteSession, pending: Pending) -> None:

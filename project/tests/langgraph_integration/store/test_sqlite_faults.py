@@ -182,3 +182,23 @@ async def test_a_value_that_cannot_be_stored_fails_alone(tmp_path: Path) -> None
         outcomes = await asyncio.gather(*map(store.ledger.claim, [bad, *good]), return_exceptions=True)
     assert isinstance(outcomes[0], OverflowError)
     assert all(isinstance(outcome, Granted) for outcome in outcomes[1:])
+
+
+async def test_processes_that_share_a_file_write_in_turn(tmp_path: Path) -> None:
+    """One that always has something to write lets the others in: nobody waits for more than a few batches."""
+    url, turns = f"sqlite:{tmp_path / 'state.db'}", {"greedy": 0, "modest": 0}
+
+    async def write(store: Store, name: str, enough: asyncio.Event) -> None:
+        while not enough.is_set():
+            await granted(store, ask())
+            turns[name] += 1
+            if turns["modest"] == 60:
+                enough.set()
+
+    enough = asyncio.Event()
+    async with open_store(url, owner="a", lease_time=MINUTE) as greedy:
+        async with open_store(url, owner="b", lease_time=MINUTE) as modest:
+            await asyncio.gather(
+                *(write(greedy, "greedy", enough) for _ in range(50)), write(modest, "modest", enough)
+            )
+    assert turns["greedy"] < 60 * 50 * 2
