@@ -29,7 +29,7 @@ MAX_UNSETTLED_PER_PARTITION = 500
 _POLL_S = 0.2
 _STEP_S = 1.0
 _KEEP_ALIVE_S = 1.0
-_ABANDON_S = 1.5
+_ABANDON_S = 1.0
 
 
 class Dispatcher:

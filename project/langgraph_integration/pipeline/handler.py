@@ -35,7 +35,7 @@ from workflow_events.errors import InvalidRecord, LeaseLost
 
 log = logging.getLogger(__name__)
 
-_RELEASE_S = 1.0
+_RELEASE_S = 0.8
 _LONGEST_KEY = 1024  # bytes
 _BUSY_POLL_S = 1.0
 
@@ -112,14 +112,16 @@ class EventHandler:
             live = self._live.get(event_id)
             if live is not None and live.position == delivery.position:
                 # redelivered after a rebalance while the run goes on here
-                async with slot.given_back():
-                    await self._wait_for(live.finished.wait())
+                await self._finished_here(live, slot)
             claim = await self._gate.insist("store", lambda: self._ledger.claim(ask))
             match claim:
                 case Granted():
                     reached("after-claim")
                     if await self._own(delivery, asked, claim, slot):
                         return
+                case Settled(published=False, repeat=False) if (here := self._live.get(event_id)):
+                    # about to be published
+                    await self._finished_here(here, slot)
                 case Settled():
                     await self._answer_again(delivery, asked, claim)
                     return
@@ -128,6 +130,8 @@ class EventHandler:
                         live.raise_to(claim.attempt, ask.deadline_ms)
                     self._observe(RecordIgnored("absorbed by the live run"))
                     return
+                case Busy() if (here := self._live.get(event_id)):
+                    await self._finished_here(here, slot)
                 case Busy():
                     async with slot.given_back():
                         left_s = claim.lease_left.total_seconds() + 0.01
@@ -139,6 +143,11 @@ class EventHandler:
                     return
                 case _:
                     assert_never(claim)
+
+    async def _finished_here(self, live: LiveRun, slot: RunSlot) -> None:
+        """Wait without a slot for a run of this process to be published or given up."""
+        async with slot.given_back():
+            await self._wait_for(live.finished.wait())
 
     async def _own(self, delivery: Delivery, asked: Asked, granted: Granted, slot: RunSlot) -> bool:
         """Run under the lease. False if the lease was lost on the way and the claim must be asked again."""
