@@ -31,7 +31,7 @@ define install_airflow
 	@touch $(2)/.ready
 endef
 
-.PHONY: help setup airflow demo demo-airflow test test-airflow check check-static check-types check-fast format bench chaos docs coverage lock clean
+.PHONY: help setup airflow demo demo-airflow test test-airflow check check-static check-types check-fast format bench bench-full chaos docs coverage lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## (.*)/\1\t\2/' | expand -t 16
@@ -99,9 +99,18 @@ format: $(VENV)/.dev  ## format all files and mend what ruff can
 coverage: $(VENV)/.dev  ## all tests with line coverage
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not chaos" --cov --cov-report=term:skip-covered $(ARGS)
 
-bench: $(VENV)/.dev  ## the benchmarks, their figures against the kept ones
-	@test -d benchmarks || { echo "the benchmarks are not part of the project yet: benchmarks/ is missing" >&2; exit 1; }
+BENCH_VENV := .venv-bench
+$(BENCH_VENV)/.ready: requirements/bench.txt | $(BIN)/python
+	@echo "installing what the service is compared with into $(BENCH_VENV)" >&2
+	@test -x $(BENCH_VENV)/bin/python || $(if $(UV),$(UV) venv --quiet --python $(BIN)/python $(BENCH_VENV),$(BIN)/python -m venv $(BENCH_VENV))
+	@$(if $(UV),$(UV) pip install --quiet --python $(BENCH_VENV)/bin/python --compile-bytecode --require-hashes -r $<,$(BENCH_VENV)/bin/python -m pip install --quiet --require-hashes -r $<)
+	@touch $@
+
+bench: $(VENV)/.dev $(BENCH_VENV)/.ready  ## beside bare LangGraph and peers: ratios, docs/benchmarks.md (minutes)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-full: $(VENV)/.dev $(BENCH_VENV)/.ready  ## the same with seven repetitions and the long workloads
+	@$(BIN)/python -m benchmarks --full $(ARGS)
 
 chaos: $(VENV)/.dev  ## kill, pause and restart everything, then count: no event without its verdict
 	@test -d project/tests/chaos || { echo "the chaos tests are not part of the project yet: project/tests/chaos/ is missing" >&2; exit 1; }
@@ -112,11 +121,13 @@ docs: $(VENV)/.dev  ## check that the documents are in step with the code: schem
 	@$(BIN)/python -m pytest --quiet project/tests/docs $(ARGS)
 
 # Universal: one file for Python 3.11 to 3.13 on every system. Plain name==version with hashes, no index named.
-LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" pyproject.toml
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+LOCK = $(COMPILE) pyproject.toml
 lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv); UPGRADE=--upgrade takes newer versions
 	@command -v uv >/dev/null || { echo "the lock is written by uv: pip install uv" >&2; exit 1; }
 	@$(LOCK) $(UPGRADE) --extra postgres --extra dev-broker --group dev -o requirements/dev.txt
 	@$(LOCK) $(UPGRADE) --extra postgres --extra dev-broker -c requirements/dev.txt -o requirements/run.txt
+	@$(COMPILE) $(UPGRADE) --group pyproject.toml:bench -c requirements/dev.txt -o requirements/bench.txt
 	@$(call lock_airflow,apache-airflow~=3.3.0 apache-airflow-providers-common-messaging) -o requirements/airflow3.txt
 	@$(call lock_airflow,apache-airflow~=2.11) -o requirements/airflow2.txt
 
@@ -125,5 +136,5 @@ lock_airflow = printf '%s\n' $(foreach each,$(1) apache-airflow-providers-standa
 	--extra airflow --extra postgres --extra dev-broker --group dev
 
 clean:  ## remove .venv and all caches
-	@rm -rf $(VENV) $(AIRFLOW3) $(AIRFLOW2) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* htmlcov build dist
+	@rm -rf $(VENV) $(BENCH_VENV) $(AIRFLOW3) $(AIRFLOW2) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* htmlcov build dist
 	@find project -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -42,10 +42,11 @@ def why_no_postgres() -> str | None:
 class PostgresServer:
     """A server on a data folder of its own; a restart keeps data and port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Sequence[str] = _FAST) -> None:
         programs = postgres_bin()
         assert programs is not None, why_no_postgres()
         self._folder = folder
+        self._settings = settings
         self._prefix = _as_unprivileged_user(folder)
         self._programs = programs
         self._port = free_ports(1)[0]
@@ -60,7 +61,7 @@ class PostgresServer:
         """Start it where it is down; return when it answers."""
         command = [*self._prefix, str(self._programs / "postgres"), "-D", str(self._folder / "data")]
         command += ["-h", LOOPBACK, "-p", str(self._port), "-k", str(self._folder)]
-        command += [part for setting in _FAST for part in ("-c", setting)]
+        command += [part for setting in self._settings for part in ("-c", setting)]
         deadline = time.monotonic() + _START_TIMEOUT
         while True:
             log_file = self._folder / "postgres.log"
@@ -85,10 +86,10 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
+def running_server(settings: Sequence[str] = _FAST) -> Iterator[PostgresServer]:
     """A fresh server that may be killed and started again. It ends with the block."""
     folder = Path(tempfile.mkdtemp(prefix="langgraph-kafka-postgres-"))
-    server = PostgresServer(folder)
+    server = PostgresServer(folder, settings)
     try:
         server.restart()
         yield server

@@ -1,0 +1,80 @@
+"""Memory: ten thousand runs that wait at once, and a backlog of a hundred thousand events."""
+
+import time
+from dataclasses import replace
+
+from benchmarks.contestants import SERVICE
+from benchmarks.load import publish_backlog
+from benchmarks.measure import Bench, served_facts
+from benchmarks.processes import Child, peak_mib, resident_mib
+from benchmarks.ratios import Bar, Section, Spread
+from benchmarks.reader import Reader
+from benchmarks.settings import Settings
+from benchmarks.task import Task
+from kafka_devbroker.net import free_ports
+
+_CROWD = 10_000
+_FIRST = 5_000
+_BACKLOG = 100_000
+_MIB = 1024
+
+_EMPTY = Task(graph="one")
+
+
+def crowd(bench: Bench, settings: Settings) -> Section:
+    """10,000 runs waiting at once in one process."""
+    section = Section(
+        "crowd",
+        "10,000 runs waiting at once in one process, 24 partitions",
+        "The most memory the process ever had while all of them were in flight.",
+    )
+    count = int(_CROWD * settings.scale)
+    template = replace(
+        _EMPTY, graph="long", count=count, slots=count, state="sqlite:", http_port=free_ports(1)[0]
+    )
+    with bench.task(template, partitions=24) as task:
+        publish_backlog(task)
+        env = SERVICE.env(task) | {"BENCH_WAIT_S": "600", "WORKFLOW_EXECUTION_TIMEOUT": "900"}
+        env["WORKFLOW_SHUTDOWN_TIMEOUT"] = "1"
+        with Child(SERVICE.command(task), task.path / "service.log", env) as child:
+            began = time.monotonic()
+            child.wait_for(lambda: _in_flight(task.http_port) >= count, limit_s=180)
+            settings.say(f"  {count} in flight after {time.monotonic() - began:.1f} s")
+            peak = peak_mib(child.pid)
+    section.bars.append(Bar(f"{count} waiting: peak memory", Spread.of([peak]), _MIB, "at most", "MiB"))
+    return section
+
+
+def _in_flight(port: int) -> int:
+    try:
+        return int(served_facts(port)["in_flight"])
+    except OSError:
+        return 0
+
+
+def backlog(bench: Bench, settings: Settings) -> Section:
+    """I: a hundred thousand events in one go."""
+    count = int(_BACKLOG * settings.scale)
+    section = Section(
+        "I",
+        f"I: a backlog of {count:,} events, one step, SQLite, durability `exit`",
+        f"Resident memory at the end beside that after the first {_FIRST:,}.",
+    )
+    template = replace(_EMPTY, count=count, state="sqlite:", durability="exit", http_port=free_ports(1)[0])
+    with bench.task(template) as task:
+        publish_backlog(task)
+        reader = Reader(task, count)
+        with (
+            reader.child,
+            Child(SERVICE.command(task), task.path / "service.log", SERVICE.env(task)) as child,
+        ):
+            child.wait_for(lambda: reader.count >= _FIRST, limit_s=300)
+            early, began, counted = resident_mib(child.pid), time.monotonic(), reader.count
+            child.wait_for(lambda: reader.result is not None, limit_s=3600)
+            late, seconds = resident_mib(child.pid), time.monotonic() - began
+    section.bars.append(Bar("resident memory, end over start", Spread.of([late / early]), 1.10, "at most"))
+    section.figures.append(
+        ("resident memory after the first 5,000 and at the end", f"{early:.0f}, {late:.0f} MiB")
+    )
+    section.figures.append(("events per second", f"{(count - counted) / seconds:.0f}"))
+    return section

@@ -1,0 +1,1 @@
+"""The contestants' own programs. Each is a process of its own and takes its task as one JSON argument."""
