@@ -95,7 +95,7 @@ async def test_a_renewed_lease_does_not_lapse(database: Database) -> None:
 async def test_a_stored_verdict_answers_the_redelivered_record(database: Database) -> None:
     """The verdict comes back byte for byte; whether it was published is told, so that it is sent if not."""
     wanted, stored = ask(), verdict("error")
-    async with database.open("a") as first, database.open("b") as second:
+    async with database.open("a", timedelta(0)) as first, database.open("b") as second:
         grant = await granted(first, wanted)
         assert await first.ledger.finish(grant.lease, stored) == 1
         before = is_a(Settled, await second.ledger.claim(wanted))
@@ -103,6 +103,20 @@ async def test_a_stored_verdict_answers_the_redelivered_record(database: Databas
         after = is_a(Settled, await second.ledger.claim(wanted))
     assert (before.verdict, before.published, before.repeat) == (stored, False, False)
     assert (after.verdict, after.published, after.repeat) == (stored, True, False)
+
+
+async def test_a_verdict_under_a_live_lease_is_left_to_its_owner(database: Database) -> None:
+    """It is being published at that moment: a second publication would be a needless repeat."""
+    wanted = ask()
+    async with database.open("a") as first, database.open("b") as second:
+        grant = await granted(first, wanted)
+        await first.ledger.finish(grant.lease, verdict())
+        busy = is_a(Busy, await second.ledger.claim(wanted))
+        own = is_a(Settled, await first.ledger.claim(wanted))
+        await first.ledger.mark_published(grant.lease, 1)
+        after = is_a(Settled, await second.ledger.claim(wanted))
+    assert (busy.owner, busy.same_record) == ("a", True)
+    assert (own.published, after.published) == (False, True)
 
 
 async def test_a_verdict_is_stored_once(database: Database) -> None:

@@ -168,9 +168,9 @@ async def test_a_lease_lost_to_another_cancels_the_run_where_it_is() -> None:
 
 
 async def test_a_verdict_that_was_stored_and_not_published_is_published_by_the_next_owner() -> None:
-    """Byte for byte: the outbox."""
+    """Byte for byte: the outbox. It waits for the first one's lease, under which it may be published yet."""
     database, topic = MemoryDatabase(), MemoryTopic()
-    async with running_rig(database=database, topic=topic) as first:
+    async with running_rig(database=database, topic=topic, lease_time=timedelta(seconds=0.3)) as first:
         first.sink.available = False
         first.publish(event())
         await wait_until(lambda: "publish" in first.gate.reasons)
