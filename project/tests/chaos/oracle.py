@@ -246,16 +246,28 @@ def comes_to_rest(evidence: Evidence) -> Iterator[str]:
     for process in evidence.processes:
         if process.asked_to_end and process.code not in (0, -9):
             yield f"{process.name} (pid {process.pid}) ended with code {process.code}"
-        elif not process.asked_to_end and process.code != -9:
+        elif not process.asked_to_end and process.code != -9 and not _could_not_start(process, evidence):
             yield f"{process.name} (pid {process.pid}) ended by itself with code {process.code}"
 
 
+def _could_not_start(process: Process, evidence: Evidence) -> bool:
+    """A start needs broker and database: without them it says so and ends, for its supervisor to repeat."""
+    return process.code == 1 and any(
+        process.started <= until and process.ended >= since for since, until, _ in evidence.outages
+    )
+
+
 def no_unexpected_error(evidence: Evidence) -> Iterator[str]:
-    """I6: no line at ERROR in any log, but those of the Kafka library while the broker is away."""
-    outages = [(since, until) for since, until, what in evidence.outages if what == "broker"]
+    """I6: no line at ERROR in any log, but those of the Kafka library while the broker is away, and of a
+    start without broker or database.
+    """
     for line in evidence.errors:
-        away = any(since <= line.time <= until + AFTER_OUTAGE_S for since, until in outages)
-        if not (away and line.logger.startswith("aiokafka")):
+        away = {
+            what for since, until, what in evidence.outages if since <= line.time <= until + AFTER_OUTAGE_S
+        }
+        library = line.logger.startswith("aiokafka") and "broker" in away
+        start = line.logger == "langgraph_integration.service" and "cannot run" in line.text and away
+        if not library and not start:
             yield f"{line.worker}: {line.text[:500]}"
 
 
