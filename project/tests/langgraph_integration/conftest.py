@@ -44,12 +44,12 @@ def make_config(broker: TestBroker, topics: TopicNames, group_id: str) -> MakeCo
 
 @pytest.fixture
 def graph_folder(tmp_path: Path) -> Callable[..., str]:
-    """`graph_folder(source, graphs={"name": "attribute"}, **ours)` -> the path of a langgraph.json.
+    """`graph_folder(source, {"name": "attribute"}, **ours)` -> the path of a langgraph.json.
 
     `source` is the text of graph.py, `ours` what stands under the key `langgraph_kafka`.
     """
 
-    def make(source: str, graphs: dict[str, str] | None = None, **ours: Any) -> str:
+    def make(source: str, graphs: dict[str, str] | None = None, /, **ours: Any) -> str:
         folder = tmp_path / f"graphs-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
         (folder / "graph.py").write_text(textwrap.dedent(source))
