@@ -116,9 +116,13 @@ chaos: $(VENV)/.dev  ## kill, pause and restart everything, then count: no event
 	@test -d project/tests/chaos || { echo "the chaos tests are not part of the project yet: project/tests/chaos/ is missing" >&2; exit 1; }
 	@$(BIN)/python -m pytest project/tests/chaos -m chaos -v --timeout=600 $(ARGS)
 
-docs: $(VENV)/.dev  ## check that the documents are in step with the code: schemas, links, listings
-	@test -d project/tests/docs || { echo "the checks of the documents are not part of the project yet: project/tests/docs/ is missing" >&2; exit 1; }
-	@$(BIN)/python -m pytest --quiet project/tests/docs $(ARGS)
+docs: $(VENV)/.dev  ## check that the documents are in step with the code: links, listings, schemas, tables
+	@$(BIN)/python -m pytest --quiet project/tests/docs project/tests/langgraph_workflows/test_guide.py \
+		project/tests/workflow_events/test_export_schemas.py $(ARGS)
+	@for page in metric_table:metrics cli_page:cli; do \
+		$(BIN)/python -m langgraph_integration.ops.$${page%:*} | diff - docs/$${page#*:}.md \
+			|| { echo "docs/$${page#*:}.md is not what langgraph_integration.ops.$${page%:*} prints" >&2; exit 1; }; \
+	done
 
 # Universal: one file for Python 3.11 to 3.13 on every system. Plain name==version with hashes, no index named.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
