@@ -16,15 +16,15 @@ from tests.chaos.crew import Crew
 Fault = Literal["kill", "arm", "pause", "leave", "broker", "store"]
 
 _RARE: Mapping[str, float] = {
-    "after-dead-letter": 0.5,
-    "before-commit": 0.3,
-    "after-commit": 0.3,
+    "after-dead-letter": 1.0,
+    "before-commit": 0.5,
+    "after-commit": 0.5,
 }
-"""How likely a passage of a fault point ends the process, where that is not one in ten."""
+"""How likely a passage of a fault point ends the process, where that is not one in five."""
 
 
-_PATIENCE_S = 4.0
-"""How long a kill waits for its victim to have a node running."""
+_PATIENCE_S, _OWN_PATIENCE_S = 6.0, 0.5
+"""How long a kill waits for somebody in the middle of a node, and how long for the one it is meant for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Mood:
     leave_every: float = 20.0
     broker_every: float = 60.0
     store_every: float = 60.0
-    armed: float = 0.35
+    armed: float = 0.5
     """The share of kills that happen at a fault point."""
 
 
@@ -69,7 +69,7 @@ def schedule(seed: int, seconds: float, workers: list[str], mood: Mood, *, nodes
             moment = at + random.uniform(0, 0.3)
             if random.random() < mood.armed:
                 point = next(next_point)
-                deeds.append(Deed(moment, "arm", victim, point=f"{point}:{_RARE.get(point, 0.1)}"))
+                deeds.append(Deed(moment, "arm", victim, point=f"{point}:{_RARE.get(point, 0.2)}"))
             else:
                 deeds.append(Deed(moment, "kill", victim))
         at += mood.pace * random.uniform(0.7, 1.3)
@@ -150,17 +150,24 @@ class Nemesis:
                 self._beside(self._hurt_store, deed.seconds)
 
     def _strike(self, deed: Deed) -> None:
-        """Kill it in the middle of a node, if it gets to one in time."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < deadline and not self._end.is_set():
-            pid = self._crew.pid(deed.worker)
-            if pid is not None and self._is_busy(pid):
-                break
+        """Kill it in the middle of a node, or another that is in one when it has nothing to do for long."""
+        began = time.monotonic()
+        victim: str | None = None
+        while victim is None and time.monotonic() < began + _PATIENCE_S and not self._end.is_set():
+            others = self._crew.names if time.monotonic() > began + _OWN_PATIENCE_S else [deed.worker]
+            victim = next(filter(self._is_worth_it, others), None)
             time.sleep(0.005)
+        if victim is None:
+            # nobody works; a kill now would prove little
+            return
         if deed.fault == "arm":
-            self._crew.arm(deed.worker, deed.point)
+            self._crew.arm(victim, deed.point)
         else:
-            self._crew.kill(deed.worker)
+            self._crew.kill(victim)
+
+    def _is_worth_it(self, name: str) -> bool:
+        pid = self._crew.pid(name)
+        return pid is not None and self._is_busy(pid) and not self._crew.waits_for_its_point(name)
 
     def _beside(self, hurt: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=hurt, args=arguments, name="nemesis-hurts")

@@ -17,11 +17,12 @@ from confluent_kafka import Message
 
 from kafka_devbroker import Broker, running_broker
 from tests.chaos.at_work import AtWork
-from tests.chaos.crew import Crew, Life
+from tests.chaos.crew import Crew
 from tests.chaos.evidence import Answer, ErrorLine, Evidence, Letter, Process, Settled, Size, Step
 from tests.chaos.graph import HISTORY_VARIABLE
 from tests.chaos.journal import Journal, Publisher
 from tests.chaos.nemesis import Nemesis, schedule
+from tests.chaos.nursery import Life
 from tests.chaos.recipes import planned
 from tests.chaos.records import asks_on
 from tests.chaos.settings import RunSettings

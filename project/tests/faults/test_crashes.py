@@ -1,0 +1,140 @@
+"""Rows 1, 2, 6 and 15 of the fault table: processes that end, or stop, at the worst moment."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from kafka_devbroker import Broker
+from langgraph_integration.pipeline.faults import FAULT_POINTS
+from tests.faults.bench import SESSION_S, Bench, run_of
+from tests.support import wait_until_sync
+
+pytestmark = [pytest.mark.apache, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("point", FAULT_POINTS)
+def test_row_01_killed_at_a_fault_point(bench: Bench, point: str) -> None:
+    """Whatever was done by then counts, the rest is made up for by the next owner; nothing is done twice."""
+    good, broken = [run_of() for _ in range(3)], run_of("broken")
+    bench.publish([*good, broken])
+    mortal = bench.worker(joined=False, WORKFLOW_FAULT_POINT=point)
+    assert mortal.exit_code() == -signal.SIGKILL
+    bench.worker()
+
+    verdicts = {each.event_id: bench.verdict(each.event_id) for each in [*good, broken]}
+    assert [verdicts[each.event_id].status for each in good] == ["success"] * 3
+    assert verdicts[broken.event_id].status == "error"
+    assert {letter.reason for letter in bench.letters(1)} == {"permanent"}
+    answers = bench.answers(4)
+    assert len({(answer.event_id, answer.digest) for answer in answers}) == 4
+    assert all(verdicts[each.event_id].path == ("a", "b", "c") for each in good)
+
+
+def test_row_01_killed_in_the_middle_of_a_node(bench: Bench) -> None:
+    """The finished node before it does not run again, the node itself does."""
+    asked = run_of(b=30.0)
+    bench.publish([asked])
+    first = bench.worker()
+    bench.in_node(asked.event_id, "b")
+    first.kill()
+    bench.worker()
+    wait_until_sync(lambda: bench.runs_of(asked.event_id).get("b") == 2, 20, "node b to run again")
+
+    assert bench.runs_of(asked.event_id) == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("store", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_row_02_a_zombie_writes_nothing(
+    make_bench: Callable[..., Bench], quick_broker: Broker, store: str, request: pytest.FixtureRequest
+) -> None:
+    """Stopped in a node past its session and taken over, it wakes, and no table gets a row of its epoch."""
+    dsn = request.getfixturevalue("postgres_dsn") if store == "postgres" else None
+    bench = make_bench(quick_broker, state_url=dsn)
+    asked = run_of(b=1.5, c=1.0)
+    bench.publish([asked])
+    zombie = bench.worker()
+    bench.in_node(asked.event_id, "b")
+    zombie.signal(signal.SIGSTOP)
+    heir = bench.worker()
+    wait_until_sync(
+        lambda: any(step.pid == heir.pid for step in bench.steps(asked.event_id)), 20, "the heir to take over"
+    )
+    before = _rows_of_epoch_1(bench, dsn)
+    zombie.signal(signal.SIGCONT)
+    answer = bench.verdict(asked.event_id)
+    zombie.wait_for("lease_lost")
+    # both workers at rest: what the zombie wanted to write it has tried to write
+    for worker in (zombie, heir):
+        worker.signal(signal.SIGTERM)
+        assert worker.exit_code() == 0
+
+    assert (answer.status, answer.path) == ("success", ("a", "b", "c"))
+    assert len(bench.answers(1)) == 1
+    assert _rows_of_epoch_1(bench, dsn) == before
+    assert {step.node for step in bench.steps(asked.event_id) if step.pid == zombie.pid} == {"a", "b"}
+
+
+def _rows_of_epoch_1(bench: Bench, dsn: str | None) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for table in ("checkpoints", "checkpoint_writes"):
+        statement = f"SELECT count(*) FROM {table} WHERE epoch = 1"
+        if dsn is None:
+            found[table] = bench.rows(statement)[0][0]
+        else:
+            with psycopg.connect(dsn, options="-c search_path=langgraph_kafka") as connection:
+                row = connection.execute(statement.encode()).fetchone()
+                assert row is not None
+                found[table] = row[0]
+    return found
+
+
+def test_row_06_an_event_that_kills_its_process_is_given_up(bench: Bench) -> None:
+    """After the allowed number of claims it is a dead letter, and its neighbours are answered."""
+    deadly, neighbours = run_of("crash-loop"), [run_of(b=0.3) for _ in range(5)]
+    bench.publish([deadly, *neighbours])
+    deaths = 0
+    while not (worker := bench.worker(WORKFLOW_MAX_CLAIMS="3")).life.code:
+        wait_until_sync(
+            lambda worker=worker: worker.life.code is not None or worker.actions()["settled"],  # type: ignore[misc]  # mypy cannot infer a default argument
+            30,
+            "the worker to die, or an event to be settled",
+        )
+        if worker.life.code is None and any(
+            answer.event_id == str(deadly.event_id) for answer in bench.answers(0)
+        ):
+            break
+        worker.exit_code()
+        deaths += 1
+
+    verdict = bench.verdict(deadly.event_id)
+    (letter,) = bench.letters(1)
+    assert (verdict.status, letter.reason, deaths) == ("error", "crash-loop", 3)
+    assert [bench.verdict(each.event_id).status for each in neighbours] == ["success"] * 5
+
+
+def test_row_15_one_slow_run_among_many_short_ones(bench: Bench) -> None:
+    """Killed with 300 answers above the uncommitted offset: only the slow one runs again."""
+    slow, short = run_of(b=60.0), [run_of(a=0.0, b=0.0, c=0.0) for _ in range(300)]
+    bench.publish([slow])
+    first = bench.worker()
+    bench.in_node(slow.event_id, "b")
+    bench.publish(short)
+    bench.answers(300)
+    first.kill()
+    second = bench.worker()
+    wait_until_sync(lambda: bench.runs_of(slow.event_id)["b"] == 2, SESSION_S + 20, "the slow one to go on")
+
+    assert bench.runs_of(slow.event_id) == {"a": 1, "b": 2}
+    assert {step.event_id for step in bench.steps() if step.pid == second.pid} == {str(slow.event_id)}
+    assert len(bench.answers(300)) == 300
+
+
+def test_logs_are_files_of_the_test(bench: Bench, tmp_path: Path) -> None:
+    """Workers of the bench write nowhere else."""
+    assert bench.worker().log_file.is_relative_to(tmp_path)
