@@ -119,7 +119,7 @@ class EventHandler:
                     reached("after-claim")
                     if await self._own(delivery, asked, claim, slot):
                         return
-                case Settled(published=False, repeat=False) if (here := self._live.get(event_id)):
+                case Settled(published=False, repeat=False) if here := self._live.get(event_id):
                     # about to be published
                     await self._finished_here(here, slot)
                 case Settled():
@@ -130,7 +130,7 @@ class EventHandler:
                         live.raise_to(claim.attempt, ask.deadline_ms)
                     self._observe(RecordIgnored("absorbed by the live run"))
                     return
-                case Busy() if (here := self._live.get(event_id)):
+                case Busy() if here := self._live.get(event_id):
                     await self._finished_here(here, slot)
                 case Busy():
                     async with slot.given_back():

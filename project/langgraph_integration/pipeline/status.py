@@ -32,7 +32,7 @@ class ServiceStatus:
     between our position and the end, `oldest_unsettled_s` the age of the oldest record that was taken
     and is not settled. The loops' `beat` is the age of the last sign of life; `blocked_by` names the run
     that a watchdog found blocking the graphs' loop. `overdue_threads` are synchronous nodes that go on
-    after their run's time is over.
+    after their run's time is over. `workers` is of how many processes this is told.
     """
 
     started_at: datetime | None = None
@@ -59,6 +59,7 @@ class ServiceStatus:
     kafka_loop_beat_s: float | None = None
     kafka_loop_worst_lag_s: float = 0.0
     blocked_by: str | None = None
+    workers: int = 1
 
 
 def liveness(status: ServiceStatus, limits: StatusLimits | None = None) -> list[str]:

@@ -12,7 +12,6 @@ READS_THE_ENVIRONMENT: dict[str, str] = {
     "langgraph_integration/ops/demo/service.py": "hands the environment on to the service it starts",
     "kafka_devbroker/backends/external.py": "KAFKA_BOOTSTRAP_SERVERS names a broker that is there already",
     "kafka_devbroker/backends/tansu.py": "hands the environment on to the child process",
-    "langgraph_integration/ops/demo/service.py": "hands the environment on to the child process",
     "kafka_devbroker/java.py": "JAVA_HOME, KAFKA_HOME and the cache folder",
 }
 """Modules (below project/) that may touch os.environ."""
