@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -44,13 +44,13 @@ class Ticket:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+    def from_dict(cls, written: Mapping[str, Any]) -> Self:
         """The ticket that `to_dict` wrote. Raises `ConfigurationError` for anything else."""
         try:
-            return cls(**fields)
+            return cls(**written)
         except TypeError as error:
             raise ConfigurationError(
                 "this is no ticket of a run; expected what LangGraphWorkflowOperator(wait=False) returns"

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
 from airflow_integration.airflow_compat import BaseTrigger, TriggerEvent
@@ -33,7 +33,13 @@ class ClaimCheck:
 
     def to_dict(self) -> dict[str, Any]:
         """As a trigger event carries it."""
-        return asdict(self)
+        return {
+            "ticket": self.ticket.to_dict(),
+            "ending": self.ending,
+            "partition": self.partition,
+            "offset": self.offset,
+            "detail": self.detail,
+        }
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Self:

@@ -221,8 +221,10 @@ class ResultExchange:
 
     def _leave(self, waiter: Waiter) -> None:
         waiter.future.cancel()
-        with self._room.lock:
-            self._room.remove(waiter)
+        # Whoever was answered has been forgotten already: thousands of them on one event loop need no lock.
+        if waiter.in_room:
+            with self._room.lock:
+                self._room.remove(waiter)
 
     def _check_open(self) -> None:
         if self._closed:

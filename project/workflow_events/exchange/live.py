@@ -194,9 +194,10 @@ class LiveReader:
         if first is not None:
             # poll() returns with the first record; what else has come needs no waiting.
             messages = [first, *self._consumer.consume(_BATCH - 1, timeout=0)]
-            with self._room.lock:
-                for message in messages:
+            for message in messages:
+                with self._room.lock:  # one at a time: who comes or leaves must not wait for a batch
                     self._take(message)
+            with self._room.lock:
                 self._settle_history()
         trouble = bool(self._last_error.hint) and not self.failing
         if trouble or time.monotonic() >= self._refresh_at:

@@ -40,7 +40,7 @@ class Waiter:
     the topic when the wait begins (a success, else the latest attempt), and else the first to come.
     """
 
-    __slots__ = ("_best", "_history_pending", "attempt", "future", "key", "since", "workflow_id")
+    __slots__ = ("_best", "_history_pending", "attempt", "future", "in_room", "key", "since", "workflow_id")
 
     def __init__(
         self, key: bytes, since: StartPoint, *, workflow_id: str | None = None, attempt: int | None = None
@@ -50,6 +50,7 @@ class Waiter:
         self.workflow_id = workflow_id
         self.attempt = attempt
         self.future: Future[ReceivedResult] = Future()
+        self.in_room = False
         self._best: ReceivedResult | None = None
         self._history_pending = 0
 
@@ -110,6 +111,7 @@ class WaitingRoom:
 
     def add(self, waiter: Waiter) -> None:
         """From now on its results are handed over."""
+        waiter.in_room = True
         self._waiters.setdefault(waiter.key, []).append(waiter)
 
     def remove(self, waiter: Waiter) -> None:
@@ -131,13 +133,24 @@ class WaitingRoom:
         for candidate in candidate_keys(key, headers, value):
             if remember:
                 self.index.put(candidate, place)
-            here = self._waiters.get(candidate)
-            if here is None:
+            if candidate not in self._waiters:
                 continue
             found = self.read(candidate, place, value)
             if found is not None:
-                for waiter in here:
-                    waiter.offer(found)
+                for waiter in self._waiters.pop(candidate):
+                    self._offer(waiter, found)
+
+    def _offer(self, waiter: Waiter, found: ReceivedResult) -> None:
+        """Hand a result over, and keep the waiter only if it still waits. It may leave at any moment, and
+        looks at `in_room` after it has cancelled its future.
+        """
+        waiter.in_room = False
+        waiter.offer(found)
+        waiter.in_room = True
+        if waiter.done:
+            waiter.in_room = False
+        else:
+            self.add(waiter)
 
     def read(self, candidate: bytes | None, place: Place, value: bytes | None) -> ReceivedResult | None:
         """The result at a place. None, with a warning, if it is none, and None if it has another id than
