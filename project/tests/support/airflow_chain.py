@@ -102,7 +102,8 @@ def _partition(consumer: Consumer, topic: str, partition: int) -> list[SeenRecor
             assert key is not None
             assert value is not None
             assert offset is not None
-            headers = RecordHeaders.parse(message.headers())
+            pairs = message.headers() or []
+            headers = RecordHeaders.parse(pairs.items() if isinstance(pairs, dict) else pairs)
             found.append(SeenRecord(key.decode(), json.loads(value), headers, (partition, offset)))
     return found
 
