@@ -1,0 +1,108 @@
+"""Leases are extended while runs go on; a run whose lease is lost ends where it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from langgraph_integration.pipeline.leases import LeaseKeeper
+from langgraph_integration.pipeline.ledger import Lease, LeaseState
+from langgraph_integration.store import MemoryDatabase
+from tests.langgraph_integration.events import event
+from tests.langgraph_integration.pipeline.test_dispatcher import Gatekeeper
+from tests.langgraph_integration.rig import Rig, running_rig
+from tests.support import wait_until
+from workflow_events.errors import StoreUnavailable
+
+
+def _keeper(rig: Rig, lease_time_s: float = 60) -> LeaseKeeper:
+    return LeaseKeeper(rig.ledger, rig.handler.live, rig.gate, lease_time_s=lease_time_s)
+
+
+async def test_a_renewal_learns_of_later_asks() -> None:
+    """Another worker absorbed one: the run answers the higher attempt."""
+    database, asked, graph = MemoryDatabase(), event(), Gatekeeper()
+    async with running_rig(graph, database=database) as rig:
+        rig.publish(asked)
+        await wait_until(lambda: graph.inside)
+        async with running_rig(database=database, owner="b") as other:
+            other.topic.skip(100)
+            other.publish(asked, attempt=4)
+            await wait_until(lambda: other.happenings)
+        await _keeper(rig).renew()
+        (live,) = rig.handler.live.values()
+        attempt = live.attempt
+        graph.open.set()
+        await rig.results(1)
+
+    assert attempt == 4
+
+
+async def test_a_lost_lease_ends_its_run() -> None:
+    """The row has gone to somebody else: what this run would still do is wasted."""
+    graph = Gatekeeper()
+    async with running_rig(graph) as rig:
+        rig.publish(event())
+        await wait_until(lambda: graph.inside)
+        (live,) = rig.handler.live.values()
+        await rig.ledger.release(live.lease)
+        await _keeper(rig).renew()
+
+        assert live.lost
+        await wait_until(lambda: live not in rig.handler.live.values())
+        graph.open.set()
+        await rig.settled()
+
+
+async def test_a_run_that_is_storing_its_verdict_is_left_alone() -> None:
+    """Its row may be done already, which looks like a lost lease."""
+    graph = Gatekeeper()
+    async with running_rig(graph) as rig:
+        rig.publish(event())
+        await wait_until(lambda: graph.inside)
+        (live,) = rig.handler.live.values()
+        live.settling = True
+        await rig.ledger.release(live.lease)
+        await _keeper(rig).renew()
+
+        assert not live.lost
+        live.settling = False
+        graph.open.set()
+
+
+class AwayLedger:
+    """A ledger whose database is away for a while."""
+
+    def __init__(self) -> None:
+        self.away = True
+        self.renewals = 0
+
+    async def renew(self, leases: Sequence[Lease]) -> Mapping[UUID, LeaseState]:
+        self.renewals += 1
+        if self.away:
+            raise StoreUnavailable("away")
+        return {lease.event_id: LeaseState(1, None) for lease in leases}
+
+
+async def test_leases_that_cannot_be_renewed_pause_the_intake() -> None:
+    """Until the store answers again, or nothing is left to be renewed."""
+    graph = Gatekeeper()
+    async with running_rig(graph) as rig:
+        rig.publish(event())
+        await wait_until(lambda: graph.inside)
+        ledger = AwayLedger()
+        keeper = LeaseKeeper(ledger, rig.handler.live, rig.gate, lease_time_s=0.03)  # type: ignore[arg-type]  # it asks for one call only
+        task = asyncio.create_task(keeper.run())
+        await wait_until(lambda: "leases" in rig.gate.reasons)
+        ledger.away = False
+        await wait_until(lambda: rig.gate.is_open)
+        ledger.away = True
+        await wait_until(lambda: "leases" in rig.gate.reasons)
+        graph.open.set()
+        await wait_until(lambda: rig.gate.is_open, description="the hold to end with the last run")
+        task.cancel()
+        await asyncio.wait({task})
+        await rig.settled()
+
+    assert ledger.renewals >= 3
