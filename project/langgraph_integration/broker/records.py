@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _BATCH_OVERHEAD_BYTES = 512  # the topic's limit counts the batch, not the record
 _START_S = 10.0
-_STOP_S = 2.0
+_STOP_S = 1.0  # every send waits for its own acknowledgement: what is left then is not known to anybody
 _QUEUE_FULL_S = 0.05
 
 

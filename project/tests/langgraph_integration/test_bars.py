@@ -32,7 +32,7 @@ from workflow_events import WorkflowEvent
 from workflow_events.codec import decode_result
 from workflow_events.settings import TopicNames
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 COUNTING = """
 import asyncio

@@ -163,7 +163,7 @@ async def test_a_result_that_cannot_be_published_does_not_hide_how_the_run_ended
 ) -> None:
     """The guide: publishing errors are handled gracefully. They are logged; state and error are the run's."""
     monkeypatch.setenv("LANGGRAPH_CONFIG", graph_folder(SLOW))
-    processor = WorkflowProcessor(Collected(fails=True), workflow_timeout=0.2)
+    processor = WorkflowProcessor(Collected(fails=True), workflow_timeout=2)
 
     assert (await processor.process_workflow_event(event({"seconds": 0})))["answer"] == 42
     with pytest.raises(TimeoutError, match="timed out"):
