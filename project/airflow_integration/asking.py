@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -30,6 +31,7 @@ class Ticket:
 
     `deadline` is in seconds since 1970, `timeout` the seconds that led to it. `since` is where the
     results topic ended before the event was published (`StartPoint`). `traceparent` is the asker's.
+    `events_topic` None = the environment's.
     """
 
     event_id: str
@@ -41,6 +43,7 @@ class Ticket:
     deadline: float
     timeout: float
     traceparent: str | None = None
+    events_topic: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -48,9 +51,12 @@ class Ticket:
 
     @classmethod
     def from_dict(cls, written: Mapping[str, Any]) -> Self:
-        """The ticket that `to_dict` wrote. Raises `ConfigurationError` for anything else."""
+        """The ticket that `to_dict` wrote, also of a newer release. Raises `ConfigurationError` for
+        anything else.
+        """
+        known = {one.name for one in fields(cls)}
         try:
-            return cls(**written)
+            return cls(**{name: value for name, value in written.items() if name in known})
         except TypeError as error:
             raise ConfigurationError(
                 "this is no ticket of a run; expected what LangGraphWorkflowOperator(wait=False) returns"
@@ -83,6 +89,17 @@ class Ticket:
     def remaining(self) -> float:
         """Seconds until the deadline, 0 after it."""
         return max(0.0, self.deadline - time.time())
+
+
+def seconds(timeout: float | timedelta) -> float:
+    """A time to wait as positive seconds. Raises `ConfigurationError` for anything else."""
+    value = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    try:
+        if 0 < value < float("inf"):
+            return float(value)
+    except TypeError:
+        pass
+    raise ConfigurationError(f"timeout is {timeout!r}; expected seconds or a timedelta, above 0")
 
 
 def payload_data(task_data: object) -> dict[str, Any]:
@@ -134,9 +151,10 @@ def ask(
         raise PublishFailed(f"nothing was published for event {event.event_id}: {error}") from error
     deadline = time.time() + timeout
     with WorkflowEventProducer(settings=settings) as producer:
+        topic = producer.topic
         producer.publish(
             event,
-            None,
+            topic,
             _PUBLISH_TIMEOUT,
             attempt=identity.attempt,
             deadline_ms=int(deadline * 1000),
@@ -152,6 +170,7 @@ def ask(
         deadline=deadline,
         timeout=timeout,
         traceparent=traceparent,
+        events_topic=topic,
     )
 
 
@@ -182,7 +201,11 @@ def publish_cancel(ticket: Ticket, reason: str, settings: KafkaSettings) -> None
     )
     with WorkflowEventProducer(settings=settings) as producer:
         producer.publish(
-            event, None, _PUBLISH_TIMEOUT, attempt=ticket.attempt, traceparent=ticket.traceparent
+            event,
+            ticket.events_topic,
+            _PUBLISH_TIMEOUT,
+            attempt=ticket.attempt,
+            traceparent=ticket.traceparent,
         )
 
 

@@ -5,10 +5,11 @@ needs no Airflow.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any, Final
 
-from airflow_integration.asking import DEFAULT_TIMEOUT, ask, result_of, timed_out, wait_for
+from airflow_integration.asking import DEFAULT_TIMEOUT, ask, result_of, seconds, timed_out, wait_for
 from airflow_integration.identity import ClearPolicy, next_call, run_identity
 from workflow_events.exchange import ResultExchange
 from workflow_events.settings import KafkaSettings
@@ -26,7 +27,7 @@ _NOWHERE: Final = (
 def _trigger_langgraph_workflow_impl(
     task_data: Any,
     workflow_id: str | None = None,
-    timeout: float = DEFAULT_TIMEOUT,
+    timeout: float | timedelta = DEFAULT_TIMEOUT,
     *,
     graph: str | None = None,
     conn_id: str | None = None,
@@ -49,7 +50,7 @@ def _trigger_langgraph_workflow_impl(
             run_identity(context, on_clear, call=next_call(context)),
             workflow_id=workflow_id or dag.dag_id,
             workflow_run_id=dag_run.run_id,
-            timeout=timeout,
+            timeout=seconds(timeout),
             settings=settings,
             exchange=exchange,
             graph=graph,
@@ -129,9 +130,7 @@ class _TriggerLangGraphWorkflow:
         if found is None:
             raise ValueError(_NOWHERE)
         ours = {name: context[name] for name in ("graph", "conn_id", "on_clear") if name in context}
-        return _trigger_langgraph_workflow_impl(
-            task_data, workflow_id, _as_seconds(timeout), **ours, **_needed(found)
-        )
+        return _trigger_langgraph_workflow_impl(task_data, workflow_id, timeout, **ours, **_needed(found))
 
     def override(self, **operator_arguments: Any) -> "_TriggerLangGraphWorkflow":
         """The same with other arguments of the operator, such as `task_id`, `retries` or `pool`."""
@@ -185,10 +184,6 @@ def _with_task_id(arguments: dict[str, Any]) -> dict[str, Any]:
         arguments.get("task_id", _TASK_ID), arguments.get("dag"), arguments.get("task_group")
     )
     return {**arguments, "task_id": task_id}
-
-
-def _as_seconds(timeout: Any) -> float:
-    return timeout.total_seconds() if hasattr(timeout, "total_seconds") else float(timeout)
 
 
 def _needed(context: Mapping[str, Any]) -> dict[str, Any]:

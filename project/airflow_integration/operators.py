@@ -5,14 +5,14 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from airflow_integration.airflow_compat import BaseOperator, Context, is_deferral_timeout, traceparent_of
-from airflow_integration.asking import DEFAULT_TIMEOUT, Ticket, ask, wait_for
+from airflow_integration.asking import DEFAULT_TIMEOUT, Ticket, ask, seconds, wait_for
 from airflow_integration.failures import MAX_RESULT_BYTES
-from airflow_integration.hooks import WorkflowKafkaHook
 from airflow_integration.identity import ClearPolicy, run_identity
 from airflow_integration.links import EVENT_ID_KEY, WorkflowRunLink
-from airflow_integration.waiting import LargeResult, WaitsForResult, seconds
+from airflow_integration.waiting import LargeResult, WaitsForResult
 from workflow_events.errors import ConfigurationError
 from workflow_events.exchange import ResultExchange
+from workflow_events.settings import KafkaSettings
 
 
 class LangGraphWorkflowOperator(WaitsForResult, BaseOperator):
@@ -81,8 +81,9 @@ class LangGraphWorkflowOperator(WaitsForResult, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """The result, or with `wait=False` the ticket. Deferred meanwhile unless told otherwise."""
-        with self._exchange() as exchange:
-            ticket = self.asked = self._ask(context, exchange)
+        settings = self._settings()
+        with ResultExchange(settings=settings) as exchange:
+            ticket = self.asked = self._ask(context, exchange, settings)
             context["ti"].xcom_push(key=EVENT_ID_KEY, value=ticket.event_id)
             self.log.info("asked for run %s, attempt %d", ticket.event_id, ticket.attempt)
             if not self.wait:
@@ -111,14 +112,14 @@ class LangGraphWorkflowOperator(WaitsForResult, BaseOperator):
         if self.asked is not None and self.wait and self.cancel_on_kill:
             self._cancel(self.asked, "task killed while it ran")
 
-    def _ask(self, context: Mapping[str, Any], exchange: ResultExchange) -> Ticket:
+    def _ask(self, context: Mapping[str, Any], exchange: ResultExchange, settings: KafkaSettings) -> Ticket:
         return ask(
             self.task_data,
             run_identity(context, self.on_clear),
             workflow_id=self.workflow_id or context["dag"].dag_id,
             workflow_run_id=context["dag_run"].run_id,
             timeout=self.timeout,
-            settings=WorkflowKafkaHook(self.conn_id).settings(),
+            settings=settings,
             exchange=exchange,
             graph=self.graph or None,
             traceparent=traceparent_of(context),

@@ -11,11 +11,12 @@ from airflow_integration.airflow_compat import (
     Context,
     is_deferral_timeout,
 )
-from airflow_integration.asking import DEFAULT_TIMEOUT, Ticket
+from airflow_integration.asking import DEFAULT_TIMEOUT, Ticket, seconds
 from airflow_integration.failures import MAX_RESULT_BYTES
 from airflow_integration.links import WorkflowRunLink
-from airflow_integration.waiting import LargeResult, WaitsForResult, seconds
+from airflow_integration.waiting import LargeResult, WaitsForResult
 from workflow_events.errors import ConfigurationError, WorkflowError
+from workflow_events.exchange import ResultExchange
 
 
 class WorkflowResultSensor(WaitsForResult, BaseSensorOperator):
@@ -64,8 +65,9 @@ class WorkflowResultSensor(WaitsForResult, BaseSensorOperator):
         asked = self.asked = self._read_ticket()
         if self.deferrable:
             self._wait_elsewhere(asked, self.defer)
-        with self._skipping(), self._exchange(asked.results_topic) as exchange:
-            return self._wait_here(asked, exchange)
+        with self._skipping():
+            with ResultExchange(settings=self._settings(), topic=asked.results_topic) as exchange:
+                return self._wait_here(asked, exchange)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Resumed: the result, or the failure."""

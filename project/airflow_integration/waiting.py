@@ -11,6 +11,7 @@ from airflow_integration.hooks import WorkflowKafkaHook
 from airflow_integration.triggers import ClaimCheck, WorkflowResultTrigger
 from workflow_events.errors import ConfigurationError, WorkflowFailed
 from workflow_events.exchange import ReceivedResult, ResultExchange
+from workflow_events.settings import KafkaSettings
 
 LargeResult = Literal["fail", "reference"]
 
@@ -18,17 +19,6 @@ _BACKSTOP: Final = timedelta(seconds=60)
 """After the trigger's own deadline Airflow's ends the wait, if no triggerer runs."""
 
 _FETCH_TIMEOUT: Final = 30.0
-
-
-def seconds(timeout: float | timedelta) -> float:
-    """A time to wait as positive seconds. Raises `ConfigurationError` for anything else."""
-    value = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    try:
-        if 0 < value < float("inf"):
-            return float(value)
-    except TypeError:
-        pass
-    raise ConfigurationError(f"timeout is {timeout!r}; expected seconds or a timedelta, above 0")
 
 
 class WaitsForResult:
@@ -59,8 +49,8 @@ class WaitsForResult:
         self.cancel_on_timeout = cancel_on_timeout
         self.cancel_on_kill = cancel_on_kill
 
-    def _exchange(self, topic: str | None = None) -> ResultExchange:
-        return ResultExchange(settings=WorkflowKafkaHook(self.conn_id).settings(), topic=topic)
+    def _settings(self) -> KafkaSettings:
+        return WorkflowKafkaHook(self.conn_id).settings()
 
     def _wait_here(self, ticket: Ticket, exchange: ResultExchange) -> dict[str, Any]:
         received = wait_for(ticket, exchange)
@@ -92,7 +82,7 @@ class WaitsForResult:
             self._give_up(ticket)
         if claim.ending == "unreachable":
             raise WorkflowFailed(f"{timed_out(ticket)}. Kafka could not be reached: {claim.detail}")
-        with self._exchange(ticket.results_topic) as exchange:
+        with ResultExchange(settings=self._settings(), topic=ticket.results_topic) as exchange:
             received = exchange.read_at(claim.partition, claim.offset, _FETCH_TIMEOUT)
         if received is None or str(received.event.correlation_id) != ticket.event_id:
             raise WorkflowFailed(
@@ -111,4 +101,4 @@ class WaitsForResult:
         raise timed_out(ticket)
 
     def _cancel(self, ticket: Ticket, reason: str) -> None:
-        publish_cancel(ticket, reason, WorkflowKafkaHook(self.conn_id).settings())
+        publish_cancel(ticket, reason, self._settings())

@@ -55,6 +55,7 @@ def test_a_ticket_survives_xcom() -> None:
     ticket = Ticket.for_event(str(uuid4()), 5)
 
     assert Ticket.from_dict(ticket.to_dict()) == ticket
+    assert Ticket.from_dict({**ticket.to_dict(), "of_a_newer_release": 1}) == ticket
     assert ticket.until(60).remaining > 55
     with pytest.raises(ConfigurationError, match="no ticket"):
         Ticket.from_dict({"event_id": "x"})
