@@ -34,9 +34,9 @@ class Asked:
             attempt=self.headers.attempt,
             payload_hash=self.payload_hash,
             position=delivery.position,
-            workflow_id=self.workflow_id or "",
-            workflow_run_id=self.workflow_run_id or "",
-            graph=self.event.graph if self.event else None,
+            workflow_id=_storable(self.workflow_id or ""),
+            workflow_run_id=_storable(self.workflow_run_id or ""),
+            graph=_storable(self.event.graph) if self.event and self.event.graph else None,
             deadline_ms=self.headers.deadline_ms,
         )
 
@@ -77,6 +77,11 @@ def original_object(delivery: Delivery, *, max_bytes: int) -> dict[str, Any] | N
     except InvalidRecord:
         return None
     return value if isinstance(value, dict) else None
+
+
+def _storable(text: str) -> str:
+    """Without NUL, which JSON may carry and PostgreSQL refuses. The ledger only shows these texts."""
+    return text.replace("\x00", "\ufffd")
 
 
 def _text(value: object) -> str | None:

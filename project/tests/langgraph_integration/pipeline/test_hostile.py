@@ -75,6 +75,19 @@ def test_any_record_is_read_and_any_verdict_on_it_can_be_written(
             assert letter.origin.offset == 7
 
 
+async def test_a_nul_in_an_id_reaches_the_asker_and_not_the_database() -> None:
+    """JSON may carry it, PostgreSQL refuses it: an ask that cannot be stored would be stuck for ever."""
+    asked = event(workflow_id="a\x00b", workflow_run_id="\x00", graph="g\x00")
+    delivery = Delivery(Position("events", 0, 0), None, value_of(asked), 0, 1)
+    ask = read(delivery, max_bytes=10_000).ask(delivery)
+    async with running_rig() as rig:
+        rig.publish(asked)
+        (result,) = await rig.results(1)
+
+    assert (ask.workflow_id, ask.workflow_run_id, ask.graph) == ("a\ufffdb", "\ufffd", "g\ufffd")
+    assert (result.workflow_id, result.workflow_run_id) == ("a\x00b", "\x00")
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(_VALUES, _KEYS, _HEADERS), min_size=1, max_size=8))
 async def test_a_good_event_behind_any_bad_ones_is_answered(
