@@ -29,6 +29,7 @@ from langgraph_integration.pipeline.outbox import Outbox
 from langgraph_integration.pipeline.outcome import Failed, Outcome
 from langgraph_integration.pipeline.ports import VerdictSink
 from langgraph_integration.pipeline.run_context import Drained
+from langgraph_integration.pipeline.solitude import TRUSTED_CLAIMS, Solitude
 from langgraph_integration.pipeline.verdict import VerdictWriter
 from workflow_events import EventType
 from workflow_events.errors import InvalidRecord, LeaseLost
@@ -73,6 +74,7 @@ class EventHandler:
         self._writer = VerdictWriter(sink, max_event_bytes=max_event_bytes)
         self._outbox = Outbox(sink, self._writer, gate)
         self._live: dict[UUID, LiveRun] = {}
+        self._suspects = asyncio.Lock()
         self._stopping = asyncio.Event()
         self.unconfirmed = 0
         """Verdicts that were being published when their delivery was abandoned: sent or not, nobody knows."""
@@ -107,42 +109,60 @@ class EventHandler:
             raise Drained("stop")
 
     async def _claim_and_run(self, delivery: Delivery, asked: Asked, event_id: UUID, slot: RunSlot) -> None:
+        async with Solitude(self._suspects) as solitude:
+            while not await self._claimed_and_ended(delivery, asked, event_id, slot, solitude):
+                pass
+
+    async def _claimed_and_ended(
+        self, delivery: Delivery, asked: Asked, event_id: UUID, slot: RunSlot, solitude: Solitude
+    ) -> bool:
+        """Ask for the run once, and do what the answer says. False if it must be asked again."""
         ask = asked.ask(delivery)
-        while True:
-            live = self._live.get(event_id)
-            if live is not None and live.position == delivery.position:
-                # redelivered after a rebalance while the run goes on here
-                await self._finished_here(live, slot)
-            claim = await self._gate.insist("store", lambda: self._ledger.claim(ask))
-            match claim:
-                case Granted():
-                    reached("after-claim")
-                    if await self._own(delivery, asked, claim, slot):
-                        return
-                case Settled(published=False, repeat=False) if here := self._live.get(event_id):
-                    # about to be published
-                    await self._finished_here(here, slot)
-                case Settled():
-                    await self._answer_again(delivery, asked, claim)
-                    return
-                case Busy(same_record=False):
-                    if live is not None:
-                        live.raise_to(claim.attempt, ask.deadline_ms)
-                    self._observe(RecordIgnored("absorbed by the live run"))
-                    return
-                case Busy() if here := self._live.get(event_id):
-                    await self._finished_here(here, slot)
-                case Busy():
-                    async with slot.given_back():
-                        left_s = claim.lease_left.total_seconds() + 0.01
-                        await self._wait_for(asyncio.sleep(min(left_s, _BUSY_POLL_S)))
-                case Conflict():
-                    text = f"event id {event_id} is known with another payload, first at {claim.first}"
-                    conflict = Failed("conflict", text, InvalidRecord(text))
-                    await self._refuse(delivery, replace(asked, conflict=True), conflict)
-                    return
-                case _:
-                    assert_never(claim)
+        live = self._live.get(event_id)
+        if live is not None and live.position == delivery.position:
+            # redelivered after a rebalance while the run goes on here
+            await self._finished_here(live, slot)
+        claim = await self._gate.insist("store", lambda: self._ledger.claim(ask))
+        match claim:
+            case Granted():
+                reached("after-claim")
+                return await self._run_granted(delivery, asked, claim, slot, solitude)
+            case Settled(published=False, repeat=False) if here := self._live.get(event_id):
+                # about to be published
+                await self._finished_here(here, slot)
+            case Settled():
+                await self._answer_again(delivery, asked, claim)
+                return True
+            case Busy(same_record=False):
+                if live is not None:
+                    live.raise_to(claim.attempt, ask.deadline_ms)
+                self._observe(RecordIgnored("absorbed by the live run"))
+                return True
+            case Busy() if here := self._live.get(event_id):
+                await self._finished_here(here, slot)
+            case Busy():
+                async with slot.given_back():
+                    left_s = claim.lease_left.total_seconds() + 0.01
+                    await self._wait_for(asyncio.sleep(min(left_s, _BUSY_POLL_S)))
+            case Conflict():
+                text = f"event id {event_id} is known with another payload, first at {claim.first}"
+                conflict = Failed("conflict", text, InvalidRecord(text))
+                await self._refuse(delivery, replace(asked, conflict=True), conflict)
+                return True
+            case _:
+                assert_never(claim)
+        return False
+
+    async def _run_granted(
+        self, delivery: Delivery, asked: Asked, granted: Granted, slot: RunSlot, solitude: Solitude
+    ) -> bool:
+        if granted.claims > TRUSTED_CLAIMS and not await solitude.taken_at_once():
+            # given back while it waits, or the next end of the process would count against it
+            await self._release(granted.lease)
+            async with slot.given_back():
+                await self._wait_for(solitude.take())
+            return False
+        return await self._own(delivery, asked, granted, slot)
 
     async def _finished_here(self, live: LiveRun, slot: RunSlot) -> None:
         """Wait without a slot for a run of this process to be published or given up."""

@@ -184,14 +184,11 @@ class Bench:
 
     def verdict(self, event_id: UUID, timeout: float = 40.0) -> Answer:
         """The first answer to an event."""
-        found: list[Answer] = []
+        wait_until_sync(lambda: self.is_answered(event_id), timeout, f"an answer to {event_id}")
+        return next(each for each in self.answers(0) if each.event_id == str(event_id))
 
-        def there() -> bool:
-            found[:] = [each for each in self.answers(0) if each.event_id == str(event_id)]
-            return bool(found)
-
-        wait_until_sync(there, timeout, f"an answer to {event_id}")
-        return found[0]
+    def is_answered(self, event_id: UUID) -> bool:
+        return any(each.event_id == str(event_id) for each in self.answers(0))
 
     def steps(self, event_id: UUID | None = None) -> list[Step]:
         """The execution history, of one event or of all."""
