@@ -83,6 +83,8 @@ class Process:
     code: int
     asked_to_end: bool = False
     """By SIGTERM, so that its exit code says how that went."""
+    at_rest: bool = False
+    """It was there at the very end, when nothing was left to do."""
     pauses: tuple[tuple[float, float], ...] = ()
     point: str | None = None
     """The fault point that ended it."""

@@ -239,10 +239,10 @@ def comes_to_rest(evidence: Evidence) -> Iterator[str]:
         yield f"a lag of {last.lag} is left: committed {dict(last.committed)}, ends {dict(last.ends)}"
     sizes = sorted(evidence.sizes, key=lambda size: (size.pid, size.time))
     least = min((size.tasks for size in sizes), default=0)
-    asked_to_end = {process.pid for process in evidence.processes if process.asked_to_end}
+    at_rest = {process.pid for process in evidence.processes if process.at_rest}
     for pid, group in groupby(sizes, key=lambda size: size.pid):
         own = list(group)
-        if pid in asked_to_end and own[-1].tasks > least + IDLE_TASKS:
+        if pid in at_rest and own[-1].tasks > least + IDLE_TASKS:
             yield f"pid {pid}: {own[-1].tasks} tasks at rest, {least} are needed"
         if own[-1].rss > 2 * own[0].rss + 100 * 2**20:
             yield f"pid {pid}: grew from {own[0].rss >> 20} to {own[-1].rss >> 20} MiB"

@@ -217,6 +217,7 @@ def _process(life: Life) -> Process:
         ended=life.ended if life.ended is not None else time.time(),
         code=life.code if life.code is not None else 0,
         asked_to_end=life.ended_by_us in ("leave", "end"),
+        at_rest=life.ended_by_us == "end",
         pauses=tuple(life.pauses),
         point=life.armed.partition(":")[0] if by_point and life.armed else None,
     )

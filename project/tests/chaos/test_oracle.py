@@ -79,7 +79,7 @@ def good_run() -> Evidence:
         ],
         processes=[
             Process("w1", 1, 99.0, 102.25, -9),
-            Process("w2", 2, 103.0, 110.0, 0, asked_to_end=True),
+            Process("w2", 2, 103.0, 110.0, 0, asked_to_end=True, at_rest=True),
         ],
         samples=[
             Sample(100.5, {0: 0}, {0: 5}),
