@@ -8,16 +8,17 @@ import logging
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 
 from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.consumer import LangGraphKafkaConsumer
 from langgraph_integration.graphs.threads import busy_node_threads
 from langgraph_integration.ops.logs import configure_logging, secrets_of
 from langgraph_integration.ops.metrics import Metrics
-from langgraph_integration.ops.monitoring import Monitoring
 from langgraph_integration.ops.settings import HttpSettings, LogSettings
 from langgraph_integration.pipeline.faults import arm
+from langgraph_integration.pipeline.status import ServiceStatus
 from workflow_events.errors import ConfigurationError, WorkflowError
 from workflow_events.settings import environment_text
 
@@ -29,12 +30,19 @@ EXIT_USAGE = 2
 EXIT_FORCED = 130
 
 
-async def main(config: ConsumerConfig | None = None, *, http: HttpSettings | None = None) -> int:
+Watch = Callable[[Metrics, Callable[[], ServiceStatus]], AbstractContextManager[object]]
+"""Opens whatever shows a service's metrics and status to somebody, while it runs."""
+
+
+async def main(
+    config: ConsumerConfig | None = None, *, http: HttpSettings | None = None, watch: Watch | None = None
+) -> int:
     """Run until SIGINT or SIGTERM and return the exit code.
 
     0 after an orderly stop, also when runs were left to their lease; 1 when the service could not run or
     its last commit is unknown. A second signal ends the process at once with 130. `None` takes the
-    environment. Raises `ConfigurationError` for settings that cannot be used.
+    environment. With `watch` nothing is served here. Raises `ConfigurationError` for settings that cannot
+    be used.
     """
     config = config or ConsumerConfig()
     arm(environment_text("WORKFLOW_FAULT_POINT"))
@@ -42,7 +50,7 @@ async def main(config: ConsumerConfig | None = None, *, http: HttpSettings | Non
     _on_signals(stop)
     metrics = Metrics()
     consumer = LangGraphKafkaConsumer(config, observe=metrics.observe)
-    with Monitoring(config, http or HttpSettings.from_env(), metrics, consumer.status):
+    with (watch or _served(config, http or HttpSettings.from_env()))(metrics, consumer.status):
         try:
             await _run(consumer, stop)
         except ConfigurationError:
@@ -53,6 +61,13 @@ async def main(config: ConsumerConfig | None = None, *, http: HttpSettings | Non
         finally:
             await consumer.stop()
     return EXIT_OK if consumer.last_stop.committed else EXIT_FAILED
+
+
+def _served(config: ConsumerConfig, http: HttpSettings) -> Watch:
+    # a web server is a tenth of a second of imports, and a supervised worker has none
+    from langgraph_integration.ops.monitoring import Monitoring
+
+    return lambda metrics, status: Monitoring(config, http, metrics, status)
 
 
 async def _run(consumer: LangGraphKafkaConsumer, stop: asyncio.Event) -> None:
@@ -90,14 +105,16 @@ def _on_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, told, number)
 
 
-def run(config: ConsumerConfig | None = None, *, http: HttpSettings | None = None) -> int:
+def run(
+    config: ConsumerConfig | None = None, *, http: HttpSettings | None = None, watch: Watch | None = None
+) -> int:
     """The exit code of `main` in an event loop of its own.
 
     Ends the process itself where synchronous nodes still run: neither the loop nor the interpreter would
     end before them.
     """
     with asyncio.Runner() as runner:
-        code = runner.run(main(config, http=http))
+        code = runner.run(main(config, http=http, watch=watch))
         if busy := busy_node_threads(runner.get_loop()):
             log.warning("%d synchronous nodes still run", busy, extra={"action": "threads_left"})
             logging.shutdown()

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from langgraph_integration.ops.metrics import CONTENT_TYPE, Metrics
+from langgraph_integration.ops.metrics import CONTENT_TYPE, MetricsPage
 from langgraph_integration.ops.settings import HttpSettings
 from langgraph_integration.pipeline.status import ServiceStatus, liveness, readiness
 from workflow_events.errors import ConfigurationError
@@ -25,7 +25,7 @@ _STOP_S = 2.0
 _OK, _UNAVAILABLE = 200, 503
 
 
-def health_app(status: Callable[[], ServiceStatus], metrics: Metrics) -> Starlette:
+def health_app(status: Callable[[], ServiceStatus], metrics: MetricsPage) -> Starlette:
     """The application. `status` is called for each request, in another thread than the service's."""
 
     async def livez(_: Request) -> Response:

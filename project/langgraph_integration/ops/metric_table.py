@@ -22,6 +22,8 @@ class MetricName(StrEnum):
     DEAD_LETTER_TOPIC_SIZE = "langgraph_kafka_dead_letter_topic_records"
     LAG = "langgraph_kafka_lag_records"
     OLDEST_UNSETTLED = "langgraph_kafka_oldest_unsettled_seconds"
+    WORKERS = "langgraph_kafka_workers"
+    WORKER_RESTARTS = "langgraph_kafka_worker_restarts_total"
     ASSIGNED = "langgraph_kafka_assigned_partitions"
     IN_FLIGHT = "langgraph_kafka_in_flight"
     WAITING = "langgraph_kafka_waiting"
@@ -116,6 +118,18 @@ _ROWS = (
         "seconds",
         "Age of the oldest event taken from a partition and not settled yet.",
         ("topic", "partition"),
+    ),
+    Metric(
+        MetricName.WORKERS,
+        "gauge",
+        "processes",
+        "Worker processes that run; the figures on this page are those of all of them together.",
+    ),
+    Metric(
+        MetricName.WORKER_RESTARTS,
+        "counter",
+        "restarts",
+        "Worker processes that ended unasked and were started again by `serve`.",
     ),
     Metric(MetricName.ASSIGNED, "gauge", "partitions", "Partitions that this worker is assigned."),
     Metric(MetricName.IN_FLIGHT, "gauge", "events", "Events that were started and are not settled."),

@@ -26,14 +26,30 @@ _OTHER = "other"
 Sample = tuple[MetricName, tuple[str, ...], float]
 
 
-class Metrics:
-    """An observer of the pipeline that Prometheus can scrape. Its registry is its own: several can live.
-
-    Counters begin with the object and may be fed from any thread; `watch` adds the gauges.
-    """
+class MetricsPage:
+    """What Prometheus can scrape. Its registry is its own: several can live."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
+
+    def watch(
+        self,
+        status: Callable[[], ServiceStatus],
+        dead_letter_topic_size: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """Read the gauges from these at each scrape; a size of `None` is unknown and left out."""
+        self.registry.register(_StatusGauges(status, dead_letter_topic_size))
+
+    def page(self) -> bytes:
+        """What /metrics answers, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class Metrics(MetricsPage):
+    """An observer of the pipeline. Counters begin with the object and may be fed from any thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._counters = {
             name: _counter(name, self.registry) for name, row in METRICS.items() if row.kind == "counter"
         }
@@ -43,14 +59,6 @@ class Metrics:
         )
         self._error_types: set[str] = set()
         ProcessCollector(registry=self.registry)
-
-    def watch(
-        self,
-        status: Callable[[], ServiceStatus],
-        dead_letter_topic_size: Callable[[], int | None] = lambda: None,
-    ) -> None:
-        """Read the gauges from these at each scrape; a size of `None` is unknown and left out."""
-        self.registry.register(_StatusGauges(status, dead_letter_topic_size))
 
     def observe(self, happening: Happening) -> None:
         """Count what happened; an `Observer`."""
@@ -71,10 +79,6 @@ class Metrics:
                 self._counters[MetricName.IGNORED].labels(why).inc()
             case _:
                 assert_never(happening)
-
-    def page(self) -> bytes:
-        """What /metrics answers, in Prometheus' text format."""
-        return generate_latest(self.registry)
 
     def _bounded(self, error_type: str) -> str:
         if error_type not in self._error_types and len(self._error_types) >= _MOST_ERROR_TYPES:
@@ -111,6 +115,7 @@ class _StatusGauges(Collector):
 
 def samples(status: ServiceStatus) -> Iterator[Sample]:
     """The gauges of one look at the service; what is unknown is left out."""
+    yield MetricName.WORKERS, (), status.workers
     yield MetricName.ASSIGNED, (), len(status.partitions)
     yield MetricName.IN_FLIGHT, (), status.in_flight
     yield MetricName.WAITING, (), status.waiting

@@ -7,7 +7,7 @@ from typing import Self
 
 from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.ops.http import HealthServer, health_app
-from langgraph_integration.ops.metrics import Metrics
+from langgraph_integration.ops.metrics import MetricsPage
 from langgraph_integration.ops.settings import HttpSettings
 from langgraph_integration.ops.topic_size import TopicSize
 from langgraph_integration.ops.topics import startup_warnings
@@ -28,7 +28,7 @@ class Monitoring:
         self,
         config: ConsumerConfig,
         http: HttpSettings,
-        metrics: Metrics,
+        metrics: MetricsPage,
         status: Callable[[], ServiceStatus],
     ) -> None:
         self._config = config

@@ -1,7 +1,11 @@
 """What an operator sets beside `ConsumerConfig`: where health is served and how logs look."""
 
+import math
+import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Self, cast
 
 from langgraph_integration import environment as env
@@ -30,6 +34,31 @@ class HttpSettings:
                 f"WORKFLOW_HTTP_PORT is {chosen}; use 1 to {_LARGEST_PORT}, or 0 for off"
             )
         return cls(host=env.text("WORKFLOW_HTTP_HOST", cls().host), port=chosen)
+
+
+def worker_count(given: int | None, state_url: str) -> int:
+    """How many processes `serve` runs: the option, WORKFLOW_WORKERS, or one per core.
+
+    One where the state is in memory: processes would not know of each other's runs. Raises
+    `ConfigurationError`.
+    """
+    alone = state_url.startswith("memory:")
+    chosen = env.integer("WORKFLOW_WORKERS", 1 if alone else available_cores()) if given is None else given
+    if chosen < 1:
+        raise ConfigurationError(f"WORKFLOW_WORKERS is {chosen}; use 1 or more")
+    return chosen
+
+
+def available_cores() -> int:
+    """The cores that this process may use, at least 1: its affinity, and its container's share where it has
+    one (cgroup v2).
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, max(1, math.ceil(int(quota) / int(period))))
+    return cores
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from langgraph_integration.ops.console import Servers, handled
 
 @handled(
     "langgraph-kafka serve",
-    "langgraph-kafka serve --config ~/agents/langgraph.json --max-concurrency 50",
+    "langgraph-kafka serve --config ~/agents/langgraph.json --workers 4 --max-concurrency 50",
     "WORKFLOW_STATE_URL=postgresql://db/agents langgraph-kafka serve --bootstrap-servers kafka:9092",
 )
 def serve(
@@ -38,6 +38,14 @@ def serve(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds a run may take. WORKFLOW_EXECUTION_TIMEOUT.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes, each with --max-concurrency runs at once. WORKFLOW_WORKERS. Default: one per "
+            "core; one with state in memory.",
+        ),
+    ] = None,
     http_port: Annotated[
         int | None,
         typer.Option(min=0, max=65_535, help="Health and metrics on 127.0.0.1; 0 = off. WORKFLOW_HTTP_PORT."),
@@ -47,14 +55,14 @@ def serve(
 
     Takes events, runs graphs, publishes results and dead letters.
 
-    Options win over the environment; every other setting has its variable. The same as
-    `python -m langgraph_integration.service`. Exit codes: 0 stopped in order, 1 could not run or the last
-    commit is unknown, 130 forced by a second signal.
+    Options win over the environment; every other setting has its variable. With one worker the same as
+    `python -m langgraph_integration.service`; several are members of one group under a supervisor, which
+    starts a worker that died again and serves health and metrics of all. Exit codes: 0 stopped in order,
+    1 could not run or the last commit is unknown, 130 forced by a second signal.
     """
     from langgraph_integration.config import ConsumerConfig
     from langgraph_integration.ops.logs import configure_logging, secrets_of
-    from langgraph_integration.ops.settings import HttpSettings, LogSettings
-    from langgraph_integration.service import run
+    from langgraph_integration.ops.settings import HttpSettings, LogSettings, worker_count
 
     given: dict[str, Any] = {
         "graphs_file": None if config is None else str(config),
@@ -68,5 +76,13 @@ def serve(
     }
     settings = ConsumerConfig(**given)
     http = HttpSettings.from_env(http_port)
-    configure_logging(LogSettings.from_env(), secrets=secrets_of(settings.kafka))
+    logs = LogSettings.from_env()
+    configure_logging(logs, secrets=secrets_of(settings.kafka))
+    count = worker_count(workers, settings.state_url)
+    if count > 1:
+        from langgraph_integration.ops.supervisor import supervise
+
+        return supervise(settings, http, logs, count)
+    from langgraph_integration.service import run
+
     return run(settings, http=http)

@@ -61,7 +61,7 @@ def serving(folder: Path, port: int) -> Iterator[Path]:
     manifest.write_text(json.dumps({"dependencies": ["."], "graphs": {"greeter": "./agents.py:graph"}}))
     log = folder / "service.log"
     arguments = ("serve", "--config", str(manifest), "--http-port", str(port), "--from-beginning")
-    with started(*arguments, log_file=log) as process:
+    with started(*arguments, "--workers", "1", log_file=log) as process:
         wait_until_sync(
             lambda: process.poll() is not None or page(port, "/readyz")[0] == 200,
             timeout=30,
