@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.support.airflow_chain import Chain, running_chain
+from tests.support.airflow_chain import TEST_DAGS, Chain, running_chain
 from tests.support.waiting import wait_until_sync
 
 MAPPED = "probe_mapped"
@@ -121,7 +121,8 @@ def crash(tasks: int | None) -> None:
 
 def chain(settings: dict[str, str]) -> Any:
     """The chain in a folder of its own."""
-    return running_chain(Path(tempfile.mkdtemp(prefix="bursts-")), settings=settings)
+    folder = Path(tempfile.mkdtemp(prefix="bursts-"))
+    return running_chain(folder, settings=settings, dags_from=[TEST_DAGS])
 
 
 def start(running: Chain, everything: list[dict[str, Any]]) -> str:

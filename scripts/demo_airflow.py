@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.support.airflow_chain import Chain, running_chain
+from tests.support.airflow_chain import OUR_DAGS, Chain, running_chain
 from tests.support.airflow_server import why_no_airflow
 
 DAG = "langgraph_integration_dag"
@@ -44,7 +44,7 @@ def main() -> int:
         signal.signal(number, lambda *_: ending.set())
     console.print("starting a broker, the service and Airflow (10 to 20 s) ...")
     with tempfile.TemporaryDirectory(prefix="demo-airflow-") as folder:
-        with running_chain(Path(folder), for_tests=False) as chain:
+        with running_chain(Path(folder), dags_from=[OUR_DAGS]) as chain:
             state = show(chain, console, ending)
             if not once:
                 console.print("\nLook around; start further runs there. [bold]Ctrl-C[/] ends everything.")

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from workflow_events.headers import RecordHeaders
 from workflow_events.settings import TopicNames
 
 OUR_DAGS: Final = ROOT / "project" / "dags"
-_TEST_DAGS: Final = ROOT / "project" / "tests" / "airflow_integration" / "dags"
+TEST_DAGS: Final = ROOT / "project" / "tests" / "airflow_integration" / "dags"
 _GRAPHS: Final = ROOT / "project" / "tests" / "airflow_integration" / "graphs" / "langgraph.json"
 _STOP_TIMEOUT: Final = 40.0
 
@@ -114,21 +114,21 @@ def running_chain(
     *,
     backend: BackendName = "tansu",
     settings: Mapping[str, str] | None = None,
-    for_tests: bool = True,
+    dags_from: Sequence[Path] = (OUR_DAGS, TEST_DAGS),
 ) -> Iterator[Chain]:
     """The chain on a broker of its own, with the guide's topic names. `settings` are for Airflow.
 
-    `for_tests` adds the tests' DAGs and their workflow to ours.
+    With the tests' DAGs among `dags_from` the service has their workflow.
     """
     dags = folder / "dags"
-    for source in (OUR_DAGS, _TEST_DAGS) if for_tests else (OUR_DAGS,):
+    for source in dags_from:
         shutil.copytree(source, dags, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     with running_broker(backend) as broker:
         topics = TopicNames()
         names = [topics.events, topics.results, topics.dead_letters]
         create_topics(broker.bootstrap_servers, names, partitions=3, config=None)
         kafka = {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
-        graphs = {"LANGGRAPH_CONFIG": str(_GRAPHS)} if for_tests else {}
+        graphs = {"LANGGRAPH_CONFIG": str(_GRAPHS)} if TEST_DAGS in dags_from else {}
         chain = Chain(folder, broker, topics, {**kafka, **graphs, **_service_settings(folder)})
         chain.start_service()
         try:
