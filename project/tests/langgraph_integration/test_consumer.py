@@ -15,6 +15,8 @@ from tests.langgraph_integration.conftest import MakeConfig
 from tests.support import wait_until
 from workflow_events.errors import BrokerUnavailable, ConfigurationError
 
+GONE = "127.0.0.1:1"
+
 
 def test_a_new_consumer_has_its_parts_and_no_connection() -> None:
     """Everything the guide names is there and may be replaced."""
@@ -62,15 +64,20 @@ async def test_stop_is_harmless_without_start_and_twice() -> None:
 
 @pytest.mark.slow
 async def test_a_broker_that_is_not_there_is_an_error_at_start_and_nothing_stays_open() -> None:
-    """Soon, naming the address; the same object may be started when it is there."""
-    consumer = LangGraphKafkaConsumer(ConsumerConfig(bootstrap_servers="127.0.0.1:1", state_url="memory:"))
+    """Of the consumer and of each producer: soon, and naming the address."""
+    consumer = LangGraphKafkaConsumer(ConsumerConfig(bootstrap_servers=GONE, state_url="memory:"))
+    dlq, results = DeadLetterQueue(GONE), ResultProducer(GONE)
     began = time.monotonic()
-    with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:1"):
-        await consumer.start()
+    errors = await asyncio.gather(consumer.start(), dlq.start(), results.start(), return_exceptions=True)
 
     assert time.monotonic() - began < 30
+    assert [type(error) for error in errors] == [BrokerUnavailable] * 3
+    assert all(GONE in str(error) for error in errors)
     assert (consumer.consumer, consumer.running) == (None, False)
-    assert (consumer.dlq.producer, consumer.result_producer.producer) == (None, None)
+    producers = [each.producer for each in (consumer.dlq, consumer.result_producer, dlq, results)]
+    assert producers == [None] * 4
+    with pytest.raises(RuntimeError, match="not started"):
+        await dlq.publish_failed_event({}, ValueError(), 0)
 
 
 @pytest.mark.parametrize(

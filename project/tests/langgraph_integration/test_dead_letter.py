@@ -13,7 +13,7 @@ from tests.langgraph_integration.events import event
 from tests.langgraph_integration.topics import letter_of, read
 from tests.support.brokers import TestBroker
 from workflow_events.dead_letter import DeadLetterEvent
-from workflow_events.errors import BrokerUnavailable, NotJson, RecordTooLarge
+from workflow_events.errors import NotJson, RecordTooLarge
 from workflow_events.ids import dead_letter_id
 from workflow_events.settings import TopicNames
 
@@ -129,18 +129,6 @@ async def test_a_letter_above_the_topics_limit_is_refused_before_it_is_sent(
         await dlq.publish_failed_event({}, ValueError(), 0)
 
     assert len(await _letters(broker, topics, 1)) == 1
-
-
-@pytest.mark.slow
-async def test_a_broker_that_is_not_there_is_an_error_at_start() -> None:
-    """Naming its address."""
-    dlq = DeadLetterQueue(GONE)
-    with pytest.raises(BrokerUnavailable, match=GONE):
-        await dlq.start()
-
-    assert dlq.producer is None
-    with pytest.raises(RuntimeError, match="not started"):
-        await dlq.publish_failed_event({}, ValueError(), 0)
 
 
 async def test_an_error_text_of_any_characters_is_kept(broker: TestBroker, topics: TopicNames) -> None:

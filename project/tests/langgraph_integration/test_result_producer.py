@@ -16,7 +16,7 @@ from tests.langgraph_integration.topics import TopicReader, headers_in, read
 from tests.support.brokers import TestBroker
 from workflow_events import WorkflowResultEvent
 from workflow_events.codec import decode_result
-from workflow_events.errors import BrokerUnavailable, NotJson, RecordTooLarge
+from workflow_events.errors import NotJson, RecordTooLarge
 from workflow_events.headers import RecordHeaders
 from workflow_events.ids import new_event_id, result_id
 from workflow_events.settings import TopicNames
@@ -154,13 +154,3 @@ async def test_many_results_at_once_all_arrive(broker: TestBroker, topics: Topic
         reader.close()
 
     assert sorted(message.key() or b"" for message in messages) == sorted(str(each).encode() for each in ids)
-
-
-@pytest.mark.slow
-async def test_a_broker_that_is_not_there_is_an_error_at_start() -> None:
-    """Naming its address; nothing is left open."""
-    producer = ResultProducer(GONE)
-    with pytest.raises(BrokerUnavailable, match=GONE):
-        await producer.start()
-
-    assert producer.producer is None

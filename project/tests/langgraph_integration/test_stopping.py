@@ -16,7 +16,7 @@ from langgraph_integration.consumer import LangGraphKafkaConsumer
 from tests.langgraph_integration.conftest import MakeConfig
 from tests.langgraph_integration.events import event
 from tests.langgraph_integration.running import Service, service
-from tests.langgraph_integration.topics import TopicReader, publish, read_results
+from tests.langgraph_integration.topics import publish, read_results
 from tests.support import wait_until
 from tests.support.brokers import TestBroker
 from tests.support.status import status
@@ -74,7 +74,7 @@ def doomed_config(doomed: Broker, graph_folder: Callable[..., str], tmp_path: Pa
         heartbeat_interval_ms=1000,
         state_url=f"sqlite:{tmp_path / 'state.db'}",
         graphs_file=graph_folder(WAITING),
-        shutdown_timeout=4,
+        shutdown_timeout=3,
     )
 
 
@@ -124,7 +124,7 @@ async def test_stop_with_runs_in_flight_and_a_dead_broker_keeps_to_its_time(
     await asyncio.wait({task}, timeout=2)
     status.info("stop with 3 runs and a dead broker: %.1f s, %s", took, consumer.last_stop)
 
-    assert took <= 4 + 5
+    assert took <= 3 + 5
     assert consumer.last_stop.runs_left == 3
     assert not consumer.last_stop.committed
 
@@ -134,7 +134,7 @@ def running(make_config: MakeConfig, graph_folder: Callable[..., str], tmp_path:
     """A service whose runs take as long as their events say."""
     config = make_config(
         graphs_file=graph_folder(WAITING),
-        shutdown_timeout=3,
+        shutdown_timeout=2,
         state_url=f"sqlite:{tmp_path / 'state.db'}",
     )
     with service(config, tmp_path / "service.log") as started:
@@ -155,17 +155,18 @@ def test_a_signal_ends_the_service_with_0(number: signal.Signals, running: Servi
 def test_a_run_that_ends_within_the_shutdown_timeout_is_answered(
     running: Service, broker: TestBroker, topics: TopicNames
 ) -> None:
-    """Drained, published, committed; then 0."""
-    asked = event({"seconds": 1})
-    publish(broker.bootstrap_servers, topics.events, [asked])
+    """Drained, published, committed; then 0. Every answer that it logged as settled is there."""
+    events = [event({"seconds": 1}) for _ in range(5)]
+    publish(broker.bootstrap_servers, topics.events, events)
     running.wait_for("node begins")
     running.signal(signal.SIGTERM)
     code = running.exit_code()
+    settled = running.log.count("event settled")
+    results = read_results(broker.bootstrap_servers, topics.results, settled)
 
     assert code == 0
-    assert [each.correlation_id for each in read_results(broker.bootstrap_servers, topics.results, 1)] == [
-        asked.event_id
-    ]
+    assert len(results) == settled > 0
+    assert {each.correlation_id for each in results} <= {each.event_id for each in events}
 
 
 def test_a_run_that_does_not_end_is_left_to_its_lease_and_the_code_is_still_0(
@@ -182,7 +183,7 @@ def test_a_run_that_does_not_end_is_left_to_its_lease_and_the_code_is_still_0(
     status.info("SIGTERM with a blocked thread: exit %d in %.1f s", code, took)
 
     assert code == 0
-    assert took <= 3 + 5
+    assert took <= 2 + 5
     assert "2 runs left to their lease" in running.log
 
 
@@ -252,19 +253,4 @@ def test_an_unknown_commit_makes_the_exit_code_1(
     status.info("SIGTERM with a dead broker and a verdict to publish: exit %d in %.1f s", code, took)
 
     assert code == 1
-    assert took <= 4 + 5
-
-
-def test_every_result_that_was_acknowledged_is_there(
-    running: Service, broker: TestBroker, topics: TopicNames
-) -> None:
-    """Stopping loses none of the answers it has logged as settled."""
-    publish(broker.bootstrap_servers, topics.events, [event({"seconds": 0.2}) for _ in range(20)])
-    reader = TopicReader(broker.bootstrap_servers, topics.results)
-    reader.read(3)
-    running.signal(signal.SIGTERM)
-    assert running.exit_code() == 0
-    found = len(reader.rest())
-    reader.close()
-
-    assert found == running.log.count("event settled")
+    assert took <= 3 + 5

@@ -1,0 +1,80 @@
+"""KafkaEventSource beyond the contract of all sources: connections that fail, staying alive unread."""
+
+from __future__ import annotations
+
+import pytest
+
+from langgraph_integration.broker.clients import consumer_arguments
+from langgraph_integration.broker.source import KafkaEventSource
+from langgraph_integration.broker.thread import KafkaThread
+from langgraph_integration.pipeline.delivery import Partition
+from tests.contract.event_sources import KafkaHarness, Listener, take
+from tests.langgraph_integration.topics import Raw
+from tests.support.brokers import TestBroker
+from workflow_events.errors import BrokerUnavailable
+from workflow_events.settings import KafkaSettings
+
+GONE = "127.0.0.1:1"
+
+
+async def test_a_broker_that_is_not_there_is_named() -> None:
+    """And nothing is left running on the Kafka thread."""
+    thread = KafkaThread()
+    thread.start()
+    settings = KafkaSettings(bootstrap_servers=GONE)
+    arguments = consumer_arguments(
+        settings,
+        group_id="group",
+        session_timeout_ms=6000,
+        heartbeat_interval_ms=1000,
+        rebalance_timeout_ms=10_000,
+        group_instance_id=None,
+    )
+    harness_source = KafkaEventSource(
+        thread,
+        arguments,
+        settings=settings,
+        topic="events",
+        start_at="earliest",
+        store_id=None,
+        listener=Listener(),
+        revoke_budget_s=1,
+    )
+    try:
+        with pytest.raises(BrokerUnavailable, match=GONE):
+            await harness_source.start()
+        assert await harness_source.stop()
+    finally:
+        thread.stop()
+
+
+async def test_a_source_that_was_stopped_says_so(broker: TestBroker) -> None:
+    """Stopping it twice is harmless."""
+    harness = KafkaHarness(broker)
+    async with harness.member(Listener()) as source:
+        assert isinstance(source, KafkaEventSource)
+        joined = source.joined
+        first, second = await source.stop(), await source.stop()
+        for call in (source.poll(1, 0.1), source.commit({Partition(harness.topic, 0): 0}), source.pause([])):
+            with pytest.raises(BrokerUnavailable, match="not connected"):
+                await call
+
+    assert (joined, first, second) == (True, True, True)
+
+
+async def test_a_member_that_wants_nothing_for_long_still_counts_as_polling(broker: TestBroker) -> None:
+    """Once a minute it polls with everything paused: nothing is taken, nothing is lost."""
+    harness = KafkaHarness(broker)
+    await harness.write(Raw(b"x"), Raw(b"y", partition=1))
+    async with harness.member(Listener()) as source:
+        assert isinstance(source, KafkaEventSource)
+        await source.pause([Partition(harness.topic, 1)])
+        source._polled_at -= 61
+        nothing = await source.poll(0, 0.0)
+        client = source._running_client
+        paused = {each.partition for each in client.paused()}
+        deliveries = await take(source, 1)
+
+    assert nothing == []
+    assert paused == {1}
+    assert [each.value for each in deliveries] == [b"x"]
