@@ -31,7 +31,7 @@ define install_airflow
 	@touch $(2)/.ready
 endef
 
-.PHONY: help setup airflow demo demo-airflow test test-airflow check check-static check-types check-fast format bench bench-full chaos docs coverage lock clean
+.PHONY: help setup airflow demo demo-airflow test test-airflow check-airflow check check-static check-types check-fast format bench bench-full chaos docs coverage lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## (.*)/\1\t\2/' | expand -t 16
@@ -71,8 +71,11 @@ test: $(VENV)/.dev  ## all tests, on every broker and database this machine has;
 	@if test -e $(AIRFLOW3)/.ready -a -e $(AIRFLOW2)/.ready; then $(MAKE) test-airflow; \
 	else echo "LEFT OUT: all tests with Airflow; 'make airflow test-airflow' runs them" >&2; fi
 
+check-airflow: $(AIRFLOW3)/.ready  ## the types of what stands on Airflow, with Airflow's own
+	@$(AIRFLOW3)/bin/python -m mypy --cache-dir .mypy_cache/airflow project/airflow_integration project/dags
+
 # One process: an Airflow is enough for a machine. Inside Airflow its own warnings are its own business.
-test-airflow: $(VENV)/.dev airflow  ## the tests that need Airflow: in a real one, and inside 3.3 and 2.11
+test-airflow: $(VENV)/.dev airflow check-airflow  ## the tests that need Airflow: in a real one, and inside 3.3 and 2.11
 	@$(AIRFLOW3)/bin/python -m pytest -W default project/tests/airflow_integration/in_airflow $(ARGS)
 	@$(AIRFLOW2)/bin/python -m pytest -W default project/tests/airflow_integration/in_airflow $(ARGS)
 	@$(BIN)/python -m pytest -m airflow $(ARGS)

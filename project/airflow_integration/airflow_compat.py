@@ -6,9 +6,9 @@ Where `airflow.providers.common.compat.sdk` has a name it is taken from there.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from airflow.exceptions import AirflowException as _AirflowException
 from airflow.providers.apache.kafka.hooks.base import KafkaBaseHook
 from airflow.providers.common.compat.sdk import (
+    AirflowException,
     AirflowFailException,
     AirflowNotFoundException,
     AirflowSkipException,
@@ -83,7 +83,7 @@ def running_context() -> Mapping[str, Any] | None:
     """The context of the task that runs here, None if none does."""
     try:
         return get_current_context()  # type: ignore[no-any-return]  # Any where Airflow is not installed
-    except (RuntimeError, _AirflowException):
+    except (RuntimeError, AirflowException):
         return None
 
 

@@ -42,7 +42,8 @@ class LangGraphDecoratedOperator(DecoratedOperator, LangGraphWorkflowOperator):
         context_merge(context, self.op_kwargs)
         kwargs = determine_kwargs(self.python_callable, self.op_args, context)
         self.task_data = self.python_callable(*self.op_args, **kwargs)
-        return super().execute(context)
+        result: dict[str, Any] = super().execute(context)
+        return result
 
 
 def langgraph_task(

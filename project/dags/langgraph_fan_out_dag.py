@@ -39,7 +39,7 @@ def langgraph_fan_out_dag() -> None:
         return given
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def gather(asked: list[dict[str, Any]], **context: Any) -> dict[str, Any]:
+    def gather(asked: Any, **context: Any) -> dict[str, Any]:
         """The results there are, by index, and which are missing. Fails if they are not enough."""
         answers = context["ti"].xcom_pull(
             task_ids="analyse", map_indexes=list(range(len(asked))), include_prior_dates=False
