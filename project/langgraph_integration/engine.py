@@ -98,6 +98,7 @@ class Engine:
                 rebalance_timeout_ms=config.rebalance_timeout_ms,
                 group_instance_id=config.group_instance_id,
             ),
+            settings=config.kafka,
             topic=config.topic,
             start_at=config.auto_offset_reset,
             store_id=store.store_id if store.durable else None,

@@ -18,6 +18,7 @@ from aiokafka.errors import (
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from langgraph_integration.broker.assignment import Assignment
+from langgraph_integration.broker.new_group import start_at_end
 from langgraph_integration.broker.silence import Silence
 from langgraph_integration.broker.start_policy import StartPolicy
 from langgraph_integration.broker.thread import KafkaThread
@@ -25,6 +26,7 @@ from langgraph_integration.pipeline.delivery import Delivery, Partition
 from langgraph_integration.pipeline.ledger import Position
 from langgraph_integration.pipeline.ports import AssignmentListener
 from workflow_events.errors import BrokerUnavailable
+from workflow_events.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class KafkaEventSource:
         thread: KafkaThread,
         arguments: Mapping[str, Any],
         *,
+        settings: KafkaSettings,
         topic: str,
         start_at: str,
         store_id: str | None,
@@ -56,6 +59,8 @@ class KafkaEventSource:
     ) -> None:
         self._thread = thread
         self._arguments = dict(arguments)
+        self._settings = settings
+        self._start_at = start_at
         self._topic = topic
         self._listener = listener
         self._revoke_budget_s = revoke_budget_s
@@ -81,10 +86,20 @@ class KafkaEventSource:
         """
         await self._ask(self._start(asyncio.get_running_loop()))
 
+    def _begin_group(self) -> None:
+        start_at_end(
+            self._settings,
+            group_id=self._arguments["group_id"],
+            topic=self._topic,
+            metadata=self._metadata,
+        )
+
     async def _start(self, home: asyncio.AbstractEventLoop) -> None:
         client = AIOKafkaConsumer(**self._arguments)
         try:
             await client.start()
+            if self._start_at == "latest":
+                await asyncio.to_thread(self._begin_group)
         except BaseException:
             await client.stop()
             raise

@@ -90,16 +90,18 @@ class KafkaHarness:
     async def member(self, listener: Listener, *, start_at: str = "earliest") -> AsyncIterator[EventSource]:
         thread = KafkaThread()
         thread.start()
+        settings = KafkaSettings(bootstrap_servers=self._broker.bootstrap_servers)
         source = KafkaEventSource(
             thread,
             consumer_arguments(
-                KafkaSettings(bootstrap_servers=self._broker.bootstrap_servers),
+                settings,
                 group_id=self._group_id,
                 session_timeout_ms=self._broker.session_timeout_ms,
                 heartbeat_interval_ms=self._broker.heartbeat_interval_ms,
                 rebalance_timeout_ms=10_000,
                 group_instance_id=None,
             ),
+            settings=settings,
             topic=self.topic,
             start_at=start_at,
             store_id="store",

@@ -90,6 +90,20 @@ def test_the_limit_of_a_record_is_not_kept_by_tansu(broker: TestBroker) -> None:
     )
 
 
+def test_the_end_of_a_topic_is_too_low_on_tansu(broker: TestBroker) -> None:
+    """A batch of several records counts as one there, so a reader from the end may see some of it again."""
+    topic = topic_on(broker)
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 200})
+    for value in (b"a", b"b", b"c"):
+        producer.produce(topic, value)
+    producer.flush(20)
+
+    reader = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": unique_name("group")})
+    _, end = reader.get_watermark_offsets(TopicPartition(topic, 0), timeout=10, cached=False)
+    reader.close()
+    assert end == (1 if broker.backend == "tansu" else 3)
+
+
 def test_a_topic_made_by_its_first_record_has_four_partitions_on_tansu(broker: TestBroker) -> None:
     """And one on Apache Kafka, unless it is told otherwise."""
     topic = unique_name("made-by-use")
