@@ -37,8 +37,9 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "langgraph_workflows": ("MultiAgentState", "multi_agent_graph", "execute_multi_agent_workflow"),
     "langgraph_workflows.state": ("MultiAgentState",),
     "langgraph_workflows.multi_agent_workflow": ("multi_agent_graph", "execute_multi_agent_workflow"),
-    "airflow_integration": ("WorkflowResultPoller",),
+    "airflow_integration": ("WorkflowResultPoller", "trigger_langgraph_workflow"),
     "airflow_integration.result_poller": ("WorkflowResultPoller",),
+    "airflow_integration.langgraph_trigger": ("trigger_langgraph_workflow",),
     "kafka_devbroker": ("running_broker", "available_backends"),
 }
 """The import paths that the guide and its callers use. They outlive every rearrangement behind them."""
