@@ -4,12 +4,22 @@ In a DAG's body it is a task; inside a running task it is a call that does the w
 needs no Airflow.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, Final
 
-from airflow_integration.asking import DEFAULT_TIMEOUT, ask, result_of, seconds, timed_out, wait_for
+from airflow_integration.asking import (
+    DEFAULT_TIMEOUT,
+    ask,
+    publish_cancel,
+    result_of,
+    seconds,
+    timed_out,
+    wait_for,
+)
 from airflow_integration.identity import ClearPolicy, next_call, run_identity
 from workflow_events.exchange import ResultExchange
 from workflow_events.settings import KafkaSettings
@@ -17,6 +27,7 @@ from workflow_events.settings import KafkaSettings
 _HAS_AIRFLOW: Final = find_spec("airflow") is not None
 
 _TASK_ID: Final = "trigger_langgraph_workflow"
+_OPTIONS: Final = ("graph", "conn_id", "on_clear", "cancel_on_kill")
 
 _NOWHERE: Final = (
     "Airflow context not available: trigger_langgraph_workflow works in the body of a DAG, where it makes a "
@@ -32,13 +43,15 @@ def _trigger_langgraph_workflow_impl(
     graph: str | None = None,
     conn_id: str | None = None,
     on_clear: ClearPolicy = "rerun",
+    cancel_on_kill: bool = True,
     **context: Any,
 ) -> dict[str, Any]:
     """Ask for a run, wait for it in this process and return its result.
 
     `context` is Airflow's, or a hand-made one with `dag` and `dag_run` alone, which gets a new run.
     Raises ValueError without one, `WorkflowTimeout` at the timeout (s), `WorkflowFailed` if the status is
-    not success, `PublishFailed` if the broker did not take the event.
+    not success, `PublishFailed` if the broker did not take the event. If Airflow kills the task meanwhile,
+    the run is cancelled.
     """
     dag, dag_run = context.get("dag"), context.get("dag_run")
     if dag is None or dag_run is None:
@@ -56,7 +69,9 @@ def _trigger_langgraph_workflow_impl(
             graph=graph,
             traceparent=_traceparent(context),
         )
-        received = wait_for(ticket, exchange)
+        cancel = partial(publish_cancel, ticket, "task killed while it ran", settings)
+        with _also_on_kill(context, cancel) if cancel_on_kill else nullcontext():
+            received = wait_for(ticket, exchange)
     if received is None:
         raise timed_out(ticket)
     if _HAS_AIRFLOW:
@@ -64,6 +79,28 @@ def _trigger_langgraph_workflow_impl(
 
         return accept(ticket, received)
     return result_of(ticket, received)
+
+
+@contextmanager
+def _also_on_kill(context: Mapping[str, Any], action: Callable[[], None]) -> Iterator[None]:
+    """While it lasts, Airflow calls `action` too when it kills the task that runs here."""
+    task = getattr(context.get("ti"), "task", None)
+    if task is None:
+        yield
+        return
+    theirs = task.on_kill
+
+    def both() -> None:
+        try:
+            action()
+        finally:
+            theirs()
+
+    task.on_kill = both
+    try:
+        yield
+    finally:
+        task.on_kill = theirs
 
 
 def _settings(conn_id: str | None) -> KafkaSettings:
@@ -129,7 +166,7 @@ class _TriggerLangGraphWorkflow:
         found = _context(context)
         if found is None:
             raise ValueError(_NOWHERE)
-        ours = {name: context[name] for name in ("graph", "conn_id", "on_clear") if name in context}
+        ours = {name: context[name] for name in _OPTIONS if name in context}
         return _trigger_langgraph_workflow_impl(task_data, workflow_id, timeout, **ours, **_needed(found))
 
     def override(self, **operator_arguments: Any) -> "_TriggerLangGraphWorkflow":

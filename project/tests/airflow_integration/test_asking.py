@@ -151,6 +151,28 @@ def test_no_answer_is_a_timeout(kafka_environment: TopicNames) -> None:
         trigger_langgraph_workflow(task_data={}, timeout=0.5, **BY_HAND)
 
 
+def test_whoever_kills_the_task_cancels_its_run(kafka_environment: TopicNames) -> None:
+    """Airflow calls the operator's `on_kill`: the call's cancel comes first, then the operator's own hook,
+    which is all that is left afterwards.
+    """
+    killed: list[str] = []
+    task: Any = _Named(retries=0, on_kill=lambda: killed.append("theirs"))
+    ti = _Named(id="1", task_id="ask", try_number=1, max_tries=0, map_index=-1, task=task)
+    kill = threading.Timer(0.3, lambda: task.on_kill())
+    kill.start()
+    with pytest.raises(WorkflowTimeout):
+        trigger_langgraph_workflow(task_data={}, timeout=3, ti=ti, task=task, **BY_HAND)
+    kill.join()
+    servers = KafkaSettings.from_env().bootstrap_servers
+    asked, cancel = _records(servers, kafka_environment.events, 2)
+
+    assert decode_event(cancel.value()).event_type == EventType.WORKFLOW_CANCEL
+    assert cancel.key() == asked.key()
+    assert killed == ["theirs"]
+    task.on_kill()
+    assert killed == ["theirs", "theirs"]
+
+
 def test_a_wait_may_be_shorter_than_the_tickets_deadline(kafka_environment: TopicNames) -> None:
     """For whoever looks first and defers then."""
     ticket = Ticket.for_event(str(uuid4()), 60)

@@ -198,9 +198,12 @@ def test_a_timeout_sends_a_cancel_only_if_told_so(airflow_chain: Chain, tmp_path
     assert cancel.body["payload"]["data"]["reason"] == "timeout"
 
 
-def test_a_task_that_is_killed_in_its_worker_sends_a_cancel(airflow_chain: Chain, tmp_path: Path) -> None:
-    """The blocking operator, marked failed while it waits in its worker."""
-    airflow, dag_id = airflow_chain.airflow, "probe_blocking"
+@pytest.mark.parametrize("dag_id", ["probe_blocking", "probe_calling"])
+def test_a_task_that_is_killed_in_its_worker_sends_a_cancel(
+    airflow_chain: Chain, tmp_path: Path, dag_id: str
+) -> None:
+    """The blocking operator, and the guide's call inside a task, marked failed while they wait there."""
+    airflow = airflow_chain.airflow
     gate = tmp_path / "gate"
     run = begin(airflow_chain, dag_id, {"gate": str(gate)})
     event_id = _asked(airflow_chain, dag_id, run)

@@ -76,6 +76,21 @@ def probe_stumbling() -> None:
 probe_stumbling()
 
 
+@dag(dag_id="probe_calling", start_date=datetime(2025, 1, 1), schedule=None)
+def probe_calling() -> None:
+    """The guide's way: a call inside a task."""
+
+    @task
+    def ask(**context: Any) -> Any:
+        told = context["dag_run"].conf["told"]
+        return trigger_langgraph_workflow(task_data=told, workflow_id="probe", timeout=60, **context)
+
+    ask()
+
+
+probe_calling()
+
+
 @dag(dag_id="probe_mapped", start_date=datetime(2025, 1, 1), schedule=None, max_active_tasks=500)
 def probe_mapped() -> None:
     """One workflow for each of `conf["all"]`."""
