@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
@@ -14,7 +15,7 @@ from langgraph_integration.graphs.registry import GraphRegistry
 from langgraph_integration.graphs.specs import GraphSpec, graph_input
 from langgraph_integration.pipeline.run_context import Drained, RunContext, current_run
 from workflow_events import WorkflowEvent
-from workflow_events.errors import WorkflowTimeout
+from workflow_events.errors import WorkflowFailed, WorkflowTimeout
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class LangGraphRunner:
         state = await spec.graph.aget_state(config)
         if state.created_at is None:
             return await self._invoke(spec, _input(spec, event), config, context)
+        await _check_nodes(spec, config)
         if state.tasks:
             # not `next`: that is empty too when every task of the step has stored its writes and the
             # process ended before the checkpoint that takes them up
@@ -75,6 +77,26 @@ class LangGraphRunner:
         except GraphDrained as drained:
             raise Drained(drained.reason) from drained
         return dict(state) if isinstance(state, Mapping) else _fields(state)
+
+
+async def _check_nodes(spec: GraphSpec, config: RunnableConfig) -> None:
+    """Raise `WorkflowFailed` if the thread waits for a node that the graph no longer has.
+
+    LangGraph would pass over it and call the half-done state finished.
+    """
+    saver = spec.graph.checkpointer
+    saved = await saver.aget_tuple(config) if isinstance(saver, BaseCheckpointSaver) else None
+    values = saved.checkpoint["channel_values"] if saved else {}
+    awaited = {
+        channel.rpartition(":")[2]
+        for channel, value in values.items()
+        if channel.startswith("branch:to:") or (channel.startswith("join:") and value)
+    }
+    if gone := sorted(awaited - spec.graph.nodes.keys()):
+        raise WorkflowFailed(
+            f"graph {spec.name!r} has no node {', '.join(map(repr, gone))} any more, and the run is to go on"
+            " there: deploy the graph it was started with, or ask under a new event id"
+        )
 
 
 def _config(spec: GraphSpec, event: WorkflowEvent, context: RunContext) -> RunnableConfig:

@@ -83,7 +83,7 @@ class Nursery:
         assert self._zygote.stdout is not None
         with suppress(OSError):
             self._zygote.stdin.close()
-        self._zygote.wait(10)
+        self._zygote.wait(30)
 
     def _listen(self) -> None:
         assert self._zygote.stdout is not None

@@ -16,7 +16,6 @@ import select
 import signal
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any
 
 from langgraph_integration import service
@@ -61,6 +60,8 @@ def main() -> None:
     for pid in children:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    # nothing of all that was imported needs to be taken down in order
+    os._exit(0)
 
 
 def _reap(children: set[int], answers: IO[str]) -> None:
@@ -105,8 +106,9 @@ async def _life() -> int:
 
 async def _note_size(stats: int) -> None:
     page = os.sysconf("SC_PAGE_SIZE")
+    statm = os.open("/proc/self/statm", os.O_RDONLY)
     while True:
-        resident = int(Path("/proc/self/statm").read_text().split()[1]) * page  # noqa: ASYNC240 - no disk
+        resident = int(os.pread(statm, 200, 0).split()[1]) * page
         line = {
             "pid": os.getpid(),
             "time": time.time(),

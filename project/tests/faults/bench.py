@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from confluent_kafka import Consumer, TopicPartition
+
 from kafka_devbroker import Broker
 from tests.chaos.evidence import Answer, Step
 from tests.chaos.graph import HISTORY_VARIABLE
@@ -47,6 +49,7 @@ class Worker:
     def __init__(self, life: Life, log_file: Path) -> None:
         self.life = life
         self.log_file = log_file
+        self._first_beat: int | None = None
 
     @property
     def pid(self) -> int:
@@ -81,6 +84,14 @@ class Worker:
         wait_until_sync(
             lambda: self.actions()[action] >= times, timeout, f"{action!r} in the log of {self.life.name}"
         )
+
+    def beats(self) -> int:
+        """How many signs of life it has given, two a second, since this was first asked."""
+        file = self.log_file.parent / "stats.jsonl"
+        pids = [json.loads(line)["pid"] for line in file.read_text().splitlines()]
+        count = pids.count(self.pid)
+        self._first_beat = count if self._first_beat is None else self._first_beat
+        return count - self._first_beat
 
     def tail(self) -> str:
         return self.log_file.read_text()[-3000:] if self.log_file.exists() else ""
@@ -219,6 +230,32 @@ class Bench:
             return connection.execute(statement, values).fetchall()
         finally:
             connection.close()
+
+    def committed(self) -> int:
+        """How many records of the events topic the group has behind it."""
+        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": self.group})
+        try:
+            partitions = consumer.list_topics(self.topics.events, 20).topics[self.topics.events].partitions
+            asked = [TopicPartition(self.topics.events, number) for number in partitions]
+            return sum(max(0, each.offset) for each in consumer.committed(asked, 20))
+        finally:
+            consumer.close()
+
+    def end(self, topic: str, isolation: str = "read_uncommitted") -> int:
+        """How many records a reader of that isolation may see."""
+        consumer = Consumer(
+            {"bootstrap.servers": self.servers, "group.id": "reader", "isolation.level": isolation}
+        )
+        try:
+            partitions = consumer.list_topics(topic, 20).topics[topic].partitions
+            asked = [TopicPartition(topic, number) for number in partitions]
+            return sum(consumer.get_watermark_offsets(each, 20)[1] for each in asked)
+        finally:
+            consumer.close()
+
+    def stable_end(self, topic: str) -> int:
+        """The same for readers of committed records alone."""
+        return self.end(topic, "read_committed")
 
     def close(self) -> None:
         for worker in self.workers:

@@ -1,0 +1,170 @@
+"""Rows 3, 8, 9, 10, 22, 23 and 25 of the fault table: the broker is gone, slow, refuses or changes."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.cimpl import NewPartitions
+
+from kafka_devbroker import Broker
+from tests.faults.bench import Bench, held, run_of
+from tests.langgraph_integration.topics import Raw, raw
+from tests.support import wait_until_sync
+from tests.support.topics import create_topics
+
+pytestmark = [pytest.mark.apache, pytest.mark.slow, pytest.mark.timeout(150)]
+
+_STOP_S = 25.0 + 5.0
+"""The shutdown timeout, and what a stop may take beyond it."""
+
+
+def test_row_03_the_broker_is_killed_under_load_and_comes_back(
+    make_bench: Callable[..., Bench], own_broker: Broker
+) -> None:
+    """Workers stay up, intake pauses, and everything is answered once."""
+    bench = make_bench(own_broker)
+    first, second = [run_of(b=0.2) for _ in range(40)], [run_of() for _ in range(10)]
+    worker = bench.worker()
+    bench.publish(first)
+    bench.answers(5)
+    own_broker.kill()
+    worker.wait_for("intake_paused")
+    own_broker.restart()
+    bench.publish(second)
+
+    for each in (*first, *second):
+        assert bench.verdict(each.event_id, 60).status == "success"
+    assert worker.life.code is None
+    assert all(bench.runs_of(each.event_id) == {"a": 1, "b": 1, "c": 1} for each in (*first, *second))
+    assert len({answer.digest for answer in bench.answers(50)}) == 50
+
+
+def test_row_03_a_signal_during_the_outage_ends_the_worker_in_time(
+    make_bench: Callable[..., Bench], own_broker: Broker
+) -> None:
+    """With runs in flight whose results cannot be sent; the next worker sends them."""
+    bench = make_bench(own_broker)
+    events = [run_of(b=1.0) for _ in range(10)]
+    worker = bench.worker()
+    bench.publish(events)
+    bench.in_node(events[0].event_id, "b")
+    own_broker.kill()
+    began = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    code = worker.exit_code(60)
+    took = time.monotonic() - began
+    own_broker.restart()
+    bench.worker()
+
+    assert took <= _STOP_S
+    assert code in (0, 1)
+    for each in events:
+        assert bench.verdict(each.event_id, 60).status == "success"
+
+
+def test_row_08_a_result_that_the_broker_does_not_take(bench: Bench) -> None:
+    """No offset moves past it; it is sent when the broker takes it again."""
+    _set(bench, bench.topics.results, "min.insync.replicas", "2")
+    asked = run_of()
+    bench.publish([asked])
+    worker = bench.worker()
+    worker.wait_for("intake_paused")
+    assert bench.committed() == 0
+    _set(bench, bench.topics.results, "min.insync.replicas", "1")
+
+    assert bench.verdict(asked.event_id, 60).status == "success"
+    wait_until_sync(lambda: bench.committed() == 1, 20, "the offset to be committed")
+    assert bench.runs_of(asked.event_id) == {"a": 1, "b": 1, "c": 1}
+    assert len({answer.digest for answer in bench.answers(1)}) == 1
+
+
+def test_row_09_commits_of_unknown_outcome(make_bench: Callable[..., Bench], own_broker: Broker) -> None:
+    """The broker freezes with commits and results on their way, and both are simply repeated."""
+    bench = make_bench(own_broker)
+    events = [run_of(b=0.1) for _ in range(60)]
+    worker = bench.worker()
+    bench.publish(events)
+    bench.answers(10)
+    with held(own_broker.pause, own_broker.resume):
+        worker.wait_for("commit_unconfirmed", 30)
+
+    for each in events:
+        assert bench.verdict(each.event_id, 60).status == "success"
+    assert len({answer.digest for answer in bench.answers(60)}) == 60
+    assert all(bench.runs_of(each.event_id) == {"a": 1, "b": 1, "c": 1} for each in events)
+    wait_until_sync(lambda: bench.committed() == 60, 20, "all offsets to be committed")
+
+
+def test_row_10_the_dead_letter_topic_is_missing(bench: Bench) -> None:
+    """Intake pauses with its reason, nothing is dropped, and it goes on when the topic is made."""
+    broken, good = run_of("broken"), run_of()
+    worker = bench.worker(KAFKA_DLQ_TOPIC=f"{bench.topics.dead_letters}-later")
+    bench.publish([broken])
+    worker.wait_for("intake_paused", 60)
+    bench.publish([good])
+    assert bench.committed() == 0
+    create_topics(bench.servers, [f"{bench.topics.dead_letters}-later"])
+
+    assert bench.verdict(broken.event_id, 90).status == "error"
+    assert bench.verdict(good.event_id, 60).status == "success"
+
+
+def test_row_22_partitions_are_added(bench: Bench) -> None:
+    """Their records are read from the first one on."""
+    worker = bench.worker()
+    asked = run_of()
+    admin = AdminClient({"bootstrap.servers": bench.servers})
+    for done in admin.create_partitions([NewPartitions(bench.topics.events, 5)]).values():
+        done.result(20)
+    wait_until_sync(
+        lambda: len(admin.list_topics(bench.topics.events).topics[bench.topics.events].partitions) == 5
+    )
+    record = raw(asked)
+    bench.send([Raw(record.value, record.key, record.headers, partition=4)])
+
+    assert bench.verdict(asked.event_id, 60).status == "success"
+    assert worker.life.code is None
+
+
+def test_row_22_the_events_topic_is_deleted(bench: Bench) -> None:
+    """The worker stays up and waits; it does not end in a crash loop."""
+    worker = bench.worker()
+    asked = run_of()
+    bench.publish([asked])
+    bench.verdict(asked.event_id)
+    admin = AdminClient({"bootstrap.servers": bench.servers})
+    for done in admin.delete_topics([bench.topics.events]).values():
+        done.result(20)
+    wait_until_sync(lambda: bench.topics.events not in admin.list_topics().topics, 20, "the topic to be gone")
+    settled = worker.actions()["settled"]
+
+    wait_until_sync(lambda: worker.beats() >= 6, 20, "three more seconds of its life")
+    assert worker.life.code is None
+    assert worker.actions()["settled"] == settled
+
+
+def test_row_25_a_worker_that_stalls_holds_up_no_reader(bench: Bench) -> None:
+    """Without transactions a stopped worker leaves nothing open: acknowledged results are visible at once."""
+    events = [run_of(b=0.05) for _ in range(30)]
+    worker = bench.worker()
+    bench.publish(events)
+    bench.answers(5)
+    worker.signal(signal.SIGSTOP)
+    try:
+        assert bench.stable_end(bench.topics.results) == bench.end(bench.topics.results)
+    finally:
+        worker.signal(signal.SIGCONT)
+    for each in events:
+        assert bench.verdict(each.event_id).status == "success"
+
+
+def _set(bench: Bench, topic: str, name: str, value: str) -> None:
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": bench.servers})
+    for done in admin.incremental_alter_configs([resource]).values():
+        done.result(20)
