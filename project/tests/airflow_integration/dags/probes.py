@@ -100,7 +100,7 @@ def probe_mapped() -> None:
         given: list[dict[str, Any]] = context["dag_run"].conf["all"]
         return given
 
-    trigger_langgraph_workflow.override(task_id="ask").partial(workflow_id="probe", timeout=600).expand(
+    trigger_langgraph_workflow.override(task_id="ask").partial(workflow_id="probe", timeout=3600).expand(
         task_data=inputs()
     )
 
