@@ -65,7 +65,7 @@ class KafkaEventSource:
         self._listener = listener
         self._revoke_budget_s = revoke_budget_s
         self._metadata = json.dumps({"v": 1, "store": store_id}, separators=(",", ":"))
-        self._policy = StartPolicy(self._arguments, topic, start_at, store_id, self._metadata)
+        self._policy = StartPolicy(self._arguments, store_id=store_id, metadata=self._metadata)
         self._client: AIOKafkaConsumer | None = None
         self._assignment: Assignment | None = None
         self._polled_at = time.monotonic()

@@ -18,17 +18,15 @@ _CONNECTION = ("bootstrap_servers", "security_protocol", "ssl_context", "sasl_")
 
 
 class StartPolicy:
-    """A group with commits reads a new partition from its beginning; a new group starts by
-    `auto_offset_reset`, once, and commits that, so that a crash before the first commit skips nothing.
+    """A partition goes on at the group's commit, and begins at its beginning where there is none.
+
+    Where `latest` puts a new group is committed before anybody joins (`new_group`): what has no commit then
+    is younger than the group.
     """
 
-    def __init__(
-        self, arguments: Mapping[str, Any], topic: str, start_at: str, store_id: str | None, metadata: str
-    ) -> None:
+    def __init__(self, arguments: Mapping[str, Any], *, store_id: str | None, metadata: str) -> None:
         self._connection = {name: value for name, value in arguments.items() if name.startswith(_CONNECTION)}
         self._group_id = arguments["group_id"]
-        self._topic = topic
-        self._start_at = start_at
         self._store_id = store_id
         self._metadata = metadata
         self.starts: dict[Partition, int] = {}
@@ -42,37 +40,30 @@ class StartPolicy:
     async def place(self, client: AIOKafkaConsumer, partitions: Sequence[Partition]) -> None:
         """Seek every partition to where the group goes on."""
         ours = [TopicPartition(each.topic, each.number) for each in partitions]
-        everywhere = [
-            TopicPartition(self._topic, number)
-            for number in sorted(client.partitions_for_topic(self._topic) or ())
-        ]
-        committed = {where: await client.committed(where) for where in {*everywhere, *ours}}
+        committed = {where: await client.committed(where) for where in ours}
         known = {where: offset for where, offset in committed.items() if offset is not None}
         fresh = [where for where in ours if where not in known]
         for where in ours:
             if where in known:
                 self._seek(client, where, known[where])
         if fresh:
-            await self._begin(client, fresh, new_group=not known)
+            await self._begin(client, fresh)
         if known:
-            await self._check_store([where for where in ours if where in known])
+            await self._check_store(list(known))
 
     def _seek(self, client: AIOKafkaConsumer, where: TopicPartition, offset: int) -> None:
         client.seek(where, offset)
         self.starts[Partition(where.topic, where.partition)] = offset
 
-    async def _begin(self, client: AIOKafkaConsumer, fresh: list[TopicPartition], *, new_group: bool) -> None:
-        at_end = new_group and self._start_at == "latest"
-        offsets = await (client.end_offsets(fresh) if at_end else client.beginning_offsets(fresh))
+    async def _begin(self, client: AIOKafkaConsumer, fresh: list[TopicPartition]) -> None:
+        offsets = await client.beginning_offsets(fresh)
         for where, offset in offsets.items():
             self._seek(client, where, offset)
         await client.commit(
             {where: OffsetAndMetadata(offset, self._metadata) for where, offset in offsets.items()}
         )
         log.info(
-            "%s starts at the %s of %d partitions",
-            "new group" if new_group else "group",
-            "end" if at_end else "beginning",
+            "group starts at the beginning of %d partitions",
             len(fresh),
             extra={"action": "partitions_started", "group_id": self._group_id},
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from langgraph_integration.broker.clients import consumer_arguments
@@ -9,8 +11,9 @@ from langgraph_integration.broker.source import KafkaEventSource
 from langgraph_integration.broker.thread import KafkaThread
 from langgraph_integration.pipeline.delivery import Partition
 from tests.contract.event_sources import KafkaHarness, Listener, take
-from tests.langgraph_integration.topics import Raw
+from tests.langgraph_integration.topics import Raw, send
 from tests.support.brokers import TestBroker
+from tests.support.topics import unique_name
 from workflow_events.errors import BrokerUnavailable
 from workflow_events.settings import KafkaSettings
 
@@ -46,6 +49,41 @@ async def test_a_broker_that_is_not_there_is_named() -> None:
         assert await harness_source.stop()
     finally:
         thread.stop()
+
+
+@pytest.mark.apache
+async def test_a_topic_that_is_made_after_the_start_is_read_from_its_beginning(broker: TestBroker) -> None:
+    """Whatever is on it was published while the service was there; `latest` is about what was before."""
+    topic, settings = unique_name("late"), KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+    arguments = consumer_arguments(
+        settings,
+        group_id=unique_name("group"),
+        session_timeout_ms=6000,
+        heartbeat_interval_ms=1000,
+        rebalance_timeout_ms=10_000,
+        group_instance_id=None,
+    )
+    thread = KafkaThread()
+    thread.start()
+    source = KafkaEventSource(
+        thread,
+        {**arguments, "metadata_max_age_ms": 500},
+        settings=settings,
+        topic=topic,
+        start_at="latest",
+        store_id="store",
+        listener=Listener(),
+        revoke_budget_s=1,
+    )
+    try:
+        await source.start()
+        await asyncio.to_thread(send, broker.bootstrap_servers, topic, [Raw(b"first")])
+        (delivery,) = await take(source, 1)
+    finally:
+        await source.stop()
+        thread.stop()
+
+    assert (delivery.value, delivery.position.offset) == (b"first", 0)
 
 
 async def test_a_source_that_was_stopped_says_so(broker: TestBroker) -> None:
