@@ -119,6 +119,9 @@ chaos: $(VENV)/.dev  ## kill, pause and restart everything, then count: no event
 	@test -d project/tests/chaos || { echo "the chaos tests are not part of the project yet: project/tests/chaos/ is missing" >&2; exit 1; }
 	@$(BIN)/python -m pytest project/tests/chaos -m chaos -v --timeout=600 $(ARGS)
 
+chaos-long: $(VENV)/.dev  ## the same for an hour: a thousand kills, both databases, one broker and three
+	@$(BIN)/python -m tests.chaos.long $(ARGS)
+
 docs: $(VENV)/.dev  ## check that the documents are in step with the code: links, listings, schemas, tables
 	@$(BIN)/python -m pytest --quiet project/tests/docs project/tests/langgraph_workflows/test_guide.py \
 		project/tests/workflow_events/test_export_schemas.py $(ARGS)

@@ -13,6 +13,9 @@ from tests.chaos.recipes import NODES
 CLOCKS_S = 0.05
 """Two clocks of one machine, milliseconds at the broker, and the way of a log line."""
 
+MEMBERSHIP_LOST = ("OffsetCommit failed", "Heartbeat session expired")
+"""What the Kafka library calls an error when a member was too slow for its session: it joins again."""
+
 IDLE_TASKS = 10
 """How many tasks more a worker may have at rest than the smallest number it was ever seen with."""
 
@@ -279,7 +282,11 @@ def no_unexpected_error(evidence: Evidence) -> Iterator[str]:
         away = {
             what for since, until, what in evidence.outages if since <= line.time <= until + AFTER_OUTAGE_S
         }
-        library = line.logger.startswith("aiokafka") and ("broker" in away or _was_paused(line, evidence))
+        library = line.logger.startswith("aiokafka") and (
+            "broker" in away
+            or _was_paused(line, evidence)
+            or any(words in line.text for words in MEMBERSHIP_LOST)
+        )
         start = line.logger == "langgraph_integration.service" and "cannot run" in line.text and away
         if not library and not start:
             yield f"{line.worker}: {line.text[:500]}"

@@ -72,7 +72,8 @@ def test_row_08_a_result_that_the_broker_does_not_take(bench: Bench) -> None:
     asked = run_of()
     bench.publish([asked])
     worker = bench.worker()
-    worker.wait_for("intake_paused")
+    # the client tries for 30 s before it tells
+    worker.wait_for("intake_paused", 90)
     assert bench.committed() == 0
     _set(bench, bench.topics.results, "min.insync.replicas", "1")
 
