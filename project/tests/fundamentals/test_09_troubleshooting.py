@@ -102,7 +102,7 @@ async def test_a_new_group_begins_at_the_end_unless_told_otherwise(
             )
         )
     )
-    assert "new group starts at the beginning of 3 partitions" in caplog.text
+    assert "group starts at the beginning of 3 partitions" in caplog.text
     assert (await answer(before.event_id))["status"] == "success"
 
 
