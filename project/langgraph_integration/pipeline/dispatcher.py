@@ -52,6 +52,7 @@ class Dispatcher:
         committer: Committer,
         max_poll_records: int,
         on_poll: Callable[[], None] = lambda: None,
+        again_s: float = 30.0,
     ) -> None:
         self._source = source
         self._handler = handler
@@ -62,6 +63,7 @@ class Dispatcher:
         self._committer = committer
         self._max_poll_records = max_poll_records
         self._on_poll = on_poll
+        self._again_s = again_s
         self._waiting: deque[Delivery] = deque()
         self._running: dict[asyncio.Task[None], Delivery] = {}
         self._paused: set[Partition] = set()
@@ -183,10 +185,12 @@ class Dispatcher:
 
     def _ended(self, slot: OneSlot, task: "asyncio.Task[None]") -> None:
         slot.free()
-        self._running.pop(task, None)
+        delivery = self._running.pop(task)
         self._run_ended.set()
         if not task.cancelled() and (error := task.exception()) is not None:
+            # a fault of ours: the record is kept, and handled again until it succeeds or somebody mends it
             log.error("delivery handler failed", exc_info=error, extra={"action": "handler_failed"})
+            task.get_loop().call_later(self._again_s, self._waiting.append, delivery)
         if self._taking:
             self._start_waiting()
 

@@ -127,6 +127,7 @@ class Rig:
             tracker=self.tracker,
             committer=self.committer,
             max_poll_records=500,
+            again_s=0.1,
         )
         self.partitions_assigned = self.dispatcher.partitions_assigned
         self.partitions_revoked = self.dispatcher.partitions_revoked
