@@ -1,0 +1,120 @@
+"""Twelve guards of the guarantee: what each is in the code, what is left without it, which test notices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_PIPELINE = "langgraph_integration/pipeline"
+_TESTS = "project/tests/langgraph_integration/pipeline"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """`file` is below project/; each text of `guarded` becomes its counterpart in `bare`."""
+
+    name: str
+    file: str
+    guarded: tuple[str, ...]
+    bare: tuple[str, ...]
+    test: str
+
+
+GUARDS = (
+    Guard(
+        "settle before commit",
+        f"{_PIPELINE}/dispatcher.py",
+        (
+            "            await self._handler.handle(delivery, slot)\n"
+            "            self._tracker.settle(delivery.position)\n",
+        ),
+        (
+            "            self._tracker.settle(delivery.position)\n"
+            "            await self._handler.handle(delivery, slot)\n",
+        ),
+        f"{_TESTS}/test_dispatcher.py::test_a_slow_run_holds_the_commit_and_nothing_else",
+    ),
+    Guard(
+        "epoch on the ledger",
+        "langgraph_integration/store/memory.py",
+        ("        if row is None or row.epoch != command.lease.epoch:\n            return False\n",),
+        ("        if row is None:\n            return False\n",),
+        "project/tests/contract/test_run_ledger.py::test_a_lapsed_lease_is_taken_over[memory]",
+    ),
+    Guard(
+        "epoch on checkpoints",
+        "langgraph_integration/store/sqlite_checkpoints.py",
+        ("if epoch is not None and self._epochs.get(thread_id) != epoch:",),
+        ("if epoch is not None and thread_id is None:",),
+        "project/tests/contract/test_saver.py::test_a_zombie_writes_nothing[sqlite]",
+    ),
+    Guard(
+        "outbox",
+        f"{_PIPELINE}/handler.py",
+        ("verdict = await self._store(delivery, asked, live, outcome)",),
+        ("verdict = self._writer.write(delivery, asked, live.attempt, outcome)",),
+        f"{_TESTS}/test_handler.py"
+        "::test_a_verdict_that_was_stored_and_not_published_is_published_by_the_next_owner",
+    ),
+    Guard(
+        "published mark",
+        f"{_PIPELINE}/handler.py",
+        ('await self._gate.insist("store", lambda: self._ledger.mark_published(lease, verdict.attempt))',),
+        ("await asyncio.sleep(0)",),
+        f"{_TESTS}/test_handler.py::test_the_same_record_again_after_its_verdict_is_passed_over",
+    ),
+    Guard(
+        "resume instead of input",
+        "langgraph_integration/graphs/runner.py",
+        ("        if state.created_at is None:\n",),
+        ("        if state is not None:\n",),
+        "project/tests/faults/test_resume.py::test_a_run_goes_on_from_any_write_that_was_its_last",
+    ),
+    Guard(
+        "size check",
+        f"{_PIPELINE}/verdict.py",
+        ("if record is not None and len(record) > self._sink.result_limit_bytes:",),
+        ("if record is None and asked.event_id is None:",),
+        f"{_TESTS}/test_endings.py::test_a_result_too_large_for_its_topic_is_an_error",
+    ),
+    Guard(
+        "payload hash",
+        "langgraph_integration/store/runs.py",
+        ("if row.payload_hash != ask.payload_hash:\n        return Conflict(row.first), row\n",),
+        ("if not row.payload_hash:\n        return Conflict(row.first), row\n",),
+        f"{_TESTS}/test_endings.py"
+        "::test_another_payload_under_a_known_id_is_a_conflict_and_leaves_the_first_asker_alone",
+    ),
+    Guard(
+        "claims limit",
+        f"{_PIPELINE}/attempts.py",
+        ("if granted.claims > self._max_claims:",),
+        ("if granted.claims < 0:",),
+        f"{_TESTS}/test_endings.py::test_an_event_that_killed_its_process_too_often_is_given_up",
+    ),
+    Guard(
+        "dead-letter failure is a retry",
+        f"{_PIPELINE}/outbox.py",
+        ('            await self._gate.insist("publish", lambda: self._send(key, verdict))\n        except',),
+        (
+            "            await self._send(key, verdict)\n"
+            "        except BrokerUnavailable:\n"
+            "            return verdict\n"
+            "        except",
+        ),
+        f"{_TESTS}/test_endings.py::test_a_dead_letter_topic_that_is_away_is_waited_for",
+    ),
+    Guard(
+        "await every send",
+        "langgraph_integration/broker/records.py",
+        ("refused = await acknowledged\n",),
+        ("refused = None\n",),
+        "project/tests/faults/test_sends.py::test_a_record_counts_as_sent_when_the_broker_has_said_so",
+    ),
+    Guard(
+        "bounded stop",
+        "langgraph_integration/broker/source.py",
+        ("done, _ = await asyncio.wait({task}, timeout=_LEAVE_S)",),
+        ("done, _ = await asyncio.wait({task})",),
+        "project/tests/faults/test_sends.py::test_a_client_that_does_not_stop_is_left_behind",
+    ),
+)
