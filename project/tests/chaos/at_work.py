@@ -23,6 +23,10 @@ class AtWork:
             self._catch_up()
             return bool(self._open.get(pid))
 
+    def close(self) -> None:
+        """Look no more."""
+        self._file.close()
+
     def _catch_up(self) -> None:
         *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
         for line in map(json.loads, lines):

@@ -78,6 +78,7 @@ class Run:
         self.crew = Crew(self.folder, self._environment(), settings.names, static=settings.static)
         stack.callback(self.crew.close)
         self.at_work = AtWork(self.history)
+        stack.callback(self.at_work.close)
         self.nemesis = Nemesis(
             schedule(settings.seed, settings.seconds, settings.names, settings.mood, nodes=settings.nodes),
             self.crew,

@@ -21,8 +21,9 @@ from kafka_devbroker.process import GuardedProcess
 from tests.support.topics import unique_name
 
 _START_TIMEOUT = 30.0  # seconds
-# The data is thrown away with the server, so nothing needs to reach the disk.
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+# The data is thrown away with the server, so nothing needs to reach the disk. Commits must reach the system
+# all the same (synchronous_commit stays on): tests kill the server, and what it confirmed has to be there.
+_FAST = ("fsync=off", "full_page_writes=off", "max_connections=200")
 
 
 def postgres_bin() -> Path | None:
