@@ -27,6 +27,10 @@ class _Named:
     def __init__(self, **names: Any) -> None:
         self.__dict__.update(names)
 
+    def __repr__(self) -> str:
+        """Without an address: it stands in the names of tests, which all workers must agree on."""
+        return f"_Named({', '.join(self.__dict__)})"
+
 
 BY_HAND: dict[str, Any] = {"dag": _Named(dag_id="my_dag"), "dag_run": _Named(run_id="run 1")}
 
