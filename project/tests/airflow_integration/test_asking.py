@@ -74,7 +74,11 @@ def test_the_timeouts_text_says_which_run_it_was() -> None:
     assert "123e4567-e89b-42d3-a456-426614174000" in str(error)
 
 
-@pytest.mark.parametrize("context", [{}, {"dag": BY_HAND["dag"]}, {"dag_run": BY_HAND["dag_run"]}], ids=str)
+@pytest.mark.parametrize(
+    "context",
+    [{}, {"dag": BY_HAND["dag"]}, {"dag_run": BY_HAND["dag_run"]}],
+    ids=lambda context: "+".join(context) or "nothing",
+)
 def test_without_a_context_it_says_where_it_works(context: dict[str, Any]) -> None:
     """ValueError, in the guide's words."""
     with pytest.raises(ValueError, match="Airflow context not available"):
