@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, suppress
 
 from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.consumer import LangGraphKafkaConsumer
+from langgraph_integration.garbage import settle_garbage
 from langgraph_integration.graphs.threads import busy_node_threads
 from langgraph_integration.ops.logs import configure_logging, secrets_of
 from langgraph_integration.ops.metrics import Metrics
@@ -81,6 +82,7 @@ async def _run(consumer: LangGraphKafkaConsumer, stop: asyncio.Event) -> None:
                 await starting
             return
         starting.result()
+        settle_garbage()
         consuming = asyncio.create_task(consumer.consume_and_process(), name="consume")
         await asyncio.wait({consuming, stopping}, return_when=asyncio.FIRST_COMPLETED)
         consumer.running = False
