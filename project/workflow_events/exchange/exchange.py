@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import threading
 import time
 from typing import Final, Self
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from confluent_kafka import KafkaException
 
@@ -17,6 +19,7 @@ from workflow_events.exchange.noting import Noter
 from workflow_events.exchange.partitions import assign, open_consumer
 from workflow_events.exchange.start import StartPoint
 from workflow_events.exchange.waiting import INDEX_CAPACITY, ReceivedResult, Waiter, WaitingRoom
+from workflow_events.exchange.wakeups import LoopWakeups
 from workflow_events.librdkafka import LastError, ctrl_c_kept
 from workflow_events.producer import WorkflowEventProducer
 from workflow_events.schema import WorkflowEvent
@@ -68,6 +71,8 @@ class ResultExchange:
             consumer, self.topic, self._room, self._catch_up, self._last_error, poll_interval
         )
         self._noter = Noter(settings, self.topic)
+        self._wakeups_lock = threading.Lock()
+        self._wakeups_of: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWakeups] = WeakKeyDictionary()
         self._closed = False
 
     @property
@@ -139,7 +144,7 @@ class ResultExchange:
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
-                return await asyncio.wrap_future(waiter.future)
+                return await self._wakeups().result_of(waiter.future)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -218,6 +223,14 @@ class ResultExchange:
         waiter = Waiter(id_key(identity), start, workflow_id=workflow_id, attempt=attempt)
         self._live.welcome(waiter)
         return waiter
+
+    def _wakeups(self) -> LoopWakeups:
+        loop = asyncio.get_running_loop()
+        with self._wakeups_lock:
+            found = self._wakeups_of.get(loop)
+            if found is None:
+                found = self._wakeups_of[loop] = LoopWakeups(loop)
+            return found
 
     def _leave(self, waiter: Waiter) -> None:
         waiter.future.cancel()
