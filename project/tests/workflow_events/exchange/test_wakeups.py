@@ -11,13 +11,19 @@ import pytest
 from workflow_events.exchange.wakeups import LoopWakeups
 
 
+def answer(asked: list[Future[int]]) -> None:
+    """Each with its number."""
+    for number, one in enumerate(asked):
+        one.set_result(number)
+
+
 async def test_every_coroutine_gets_its_own_answer() -> None:
     """A thousand of them, given by another thread."""
     wakeups = LoopWakeups(asyncio.get_running_loop())
     asked: list[Future[int]] = [Future() for _ in range(1000)]
     waiting = [asyncio.create_task(wakeups.result_of(one)) for one in asked]
     await asyncio.sleep(0)
-    answering = threading.Thread(target=lambda: [one.set_result(n) for n, one in enumerate(asked)])
+    answering = threading.Thread(target=answer, args=(asked,))
     answering.start()
 
     assert await asyncio.gather(*waiting) == list(range(1000))
@@ -31,13 +37,13 @@ async def test_answers_that_are_there_together_wake_the_loop_once() -> None:
     asked: list[Future[int]] = [Future() for _ in range(100)]
     waiting = [asyncio.create_task(wakeups.result_of(one)) for one in asked]
     await asyncio.sleep(0)
-    answering = threading.Thread(target=lambda: [one.set_result(1) for one in asked])
+    answering = threading.Thread(target=answer, args=(asked,))
     answering.start()
     answering.join()  # the loop does nothing meanwhile
     takings = [handle for handle in loop._ready if "_take_all" in repr(handle)]  # type: ignore[attr-defined]  # asyncio's own queue
 
     assert len(takings) == 1
-    assert await asyncio.gather(*waiting) == [1] * 100
+    assert await asyncio.gather(*waiting) == list(range(100))
 
 
 async def test_an_answer_before_the_question_is_taken() -> None:
