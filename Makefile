@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests wait more than they compute, and two Kafka brokers want their share of two cores.
 TEST_WORKERS ?= 2
-FAST := not broker and not postgres and not airflow and not chaos and not slow
+FAST := not broker and not postgres and not airflow and not chaos and not faults and not slow
 
 define install
 	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $(1),$(BIN)/python -m pip install --quiet --require-hashes -r $(1))
@@ -31,7 +31,7 @@ define install_airflow
 	@touch $(2)/.ready
 endef
 
-.PHONY: help setup airflow demo demo-airflow test test-airflow check-airflow check check-static check-types check-fast format bench bench-full chaos docs coverage lock clean
+.PHONY: help setup airflow demo demo-airflow test test-airflow check-airflow check check-static check-types check-fast format bench bench-full chaos chaos-long faults docs coverage lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## (.*)/\1\t\2/' | expand -t 16
@@ -67,7 +67,7 @@ demo-airflow: $(VENV)/.dev $(AIRFLOW3)/.ready  ## the whole chain from an Airflo
 	@$(BIN)/python scripts/demo_airflow.py $(ARGS)
 
 test: $(VENV)/.dev  ## all tests, on every broker and database this machine has; says what it left out
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not chaos and not airflow" $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not chaos and not faults and not airflow" $(ARGS)
 	@if test -e $(AIRFLOW3)/.ready -a -e $(AIRFLOW2)/.ready; then $(MAKE) test-airflow; \
 	else echo "LEFT OUT: all tests with Airflow; 'make airflow test-airflow' runs them" >&2; fi
 
@@ -118,6 +118,9 @@ bench-full: $(VENV)/.dev $(BENCH_VENV)/.ready  ## the same with seven repetition
 chaos: $(VENV)/.dev  ## kill, pause and restart everything, then count: no event without its verdict
 	@test -d project/tests/chaos || { echo "the chaos tests are not part of the project yet: project/tests/chaos/ is missing" >&2; exit 1; }
 	@$(BIN)/python -m pytest project/tests/chaos -m chaos -v --timeout=600 $(ARGS)
+
+faults: $(VENV)/.dev  ## each row of the fault table on Apache Kafka, and each guard proved by its removal
+	@$(BIN)/python -m pytest project/tests/faults -m faults $(ARGS)
 
 chaos-long: $(VENV)/.dev  ## the same for an hour: a thousand kills, both databases, one broker and three
 	@$(BIN)/python -m tests.chaos.long $(ARGS)

@@ -59,6 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("broker")
         if "postgres_server" in names:
             item.add_marker("postgres")
+        if "tests/faults/" in item.nodeid and "state_machine" not in item.nodeid:
+            item.add_marker("faults")
         if item.get_closest_marker("airflow"):
             # One Airflow is enough for a machine: all its tests go to one worker.
             item.add_marker(pytest.mark.xdist_group("airflow"))
