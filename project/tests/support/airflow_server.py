@@ -96,8 +96,15 @@ class AirflowServer:
         return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
     def get(self, path: str, **query: Any) -> Any:
-        """The JSON at a path below /api/v2. Raises OSError (HTTPError among them)."""
-        return self._call("GET", f"{path}?{urllib.parse.urlencode(query)}" if query else path)
+        """The JSON at a path below /api/v2. Raises OSError (HTTPError among them).
+
+        Asks up to three times: an API server of one process on a full machine may take its time.
+        """
+        whole = f"{path}?{urllib.parse.urlencode(query)}" if query else path
+        for _ in range(2):
+            with contextlib.suppress(TimeoutError):
+                return self._call("GET", whole)
+        return self._call("GET", whole)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """What a POST answers."""
