@@ -141,6 +141,7 @@ class Bench:
         Path(f"{self.history}.tries").mkdir()
         self.workers: list[Worker] = []
         self._results: TopicReader | None = None
+        self._answers: list[Answer] = []
         self._letters: TopicReader | None = None
 
     def worker(self, *, joined: bool = True, **environment: str) -> Worker:
@@ -184,7 +185,9 @@ class Bench:
         if self._results is None:
             self._results = TopicReader(self.servers, self.topics.results)
         self._results.read(number, timeout)
-        return [answer_of(message) for message in self._results.rest()]
+        messages = self._results.rest()
+        self._answers += [answer_of(message) for message in messages[len(self._answers) :]]
+        return list(self._answers)
 
     def letters(self, number: int, timeout: float = 40.0) -> list[DeadLetterEvent]:
         """All dead letters, once there are so many (seconds)."""
