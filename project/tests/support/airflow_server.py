@@ -63,8 +63,9 @@ class AirflowServer:
     def kill(self, component: str) -> None:
         """SIGKILL for a component and all its children, as a crash of its machine would."""
         process = self._processes.pop(component)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if process.running:  # else its id may be somebody else's by now
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         process.kill()
 
     def stop(self) -> None:
@@ -75,8 +76,9 @@ class AirflowServer:
         deadline = time.monotonic() + _STOP_TIMEOUT
         for process in processes.values():
             process.wait_or_kill(max(0.1, deadline - time.monotonic()))
+        for pid in _with_variable(f"AIRFLOW_HOME={self.home}"):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
 
     def pids(self, component: str) -> list[int]:
         """The component's process and all its descendants."""
@@ -305,6 +307,15 @@ def _sessions() -> Iterator[tuple[int, int]]:
             with contextlib.suppress(OSError, ValueError):
                 pid = int(entry.name)
                 yield pid, os.getsid(pid)
+
+
+def _with_variable(setting: str) -> Iterator[int]:
+    """Processes with this in their environment (Linux): children that outlived their parents."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if setting.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    yield int(entry.name)
 
 
 def _quoted(run_id: str) -> str:
