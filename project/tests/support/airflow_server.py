@@ -1,7 +1,7 @@
 """A real Airflow for tests and the demo: its four components as child processes.
 
 Airflow lives in an environment of its own (`make airflow`); whoever uses this talks to it over HTTP and
-needs none. Nothing outlives the process that started it.
+needs none. Nothing outlives the process that started it, but for workers if that is killed with SIGKILL.
 """
 
 from __future__ import annotations
