@@ -32,7 +32,7 @@ AIRFLOW_3: Final = ROOT / ".venv-airflow"
 AIRFLOW_2: Final = ROOT / ".venv-airflow2"
 
 _COMPONENTS: Final = ("scheduler", "dag-processor", "api-server", "triggerer")
-_START_TIMEOUT: Final = 120.0
+_START_TIMEOUT: Final = 300.0
 _STOP_TIMEOUT: Final = 15.0
 _HTTP_TIMEOUT: Final = 30.0
 
