@@ -60,10 +60,10 @@ def main(arguments: list[str]) -> int:
             section = workloads[name](bench, settings)
             sections.append(section)
             show(console, section)
-    took = f"{(time.monotonic() - began) / 60:.0f} min, {pairs} repetitions, scale {options.scale:g}"
-    if not options.dry:
-        for path in write(sections, {"run": took}):
-            console.print(f"written: {path}")
+            if not options.dry:
+                # each time: a run that is broken off half-way has its figures too
+                took = f"{(time.monotonic() - began) / 60:.0f} min, {pairs} repetitions"
+                write(sections, {"run": f"{took}, scale {options.scale:g}"})
     return 0
 
 
