@@ -9,8 +9,8 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null)
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests wait more than they compute, and two Kafka brokers want their share of two cores.
-TEST_WORKERS ?= 2
+# Tests wait more than they compute: six workers keep two cores busy.
+TEST_WORKERS ?= 6
 FAST := not broker and not postgres and not airflow and not chaos and not faults and not slow
 
 define install

@@ -1,6 +1,9 @@
 """Where a new group starts, committed for the whole topic before anybody joins."""
 
 import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -10,7 +13,17 @@ from workflow_events.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _ANSWER_S = 10.0
+_AGAIN_S = 0.2
+_COORDINATOR_MOVES = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
 _OTHERS_ARE_IN = frozenset(
     {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS}
 )
@@ -28,9 +41,7 @@ def start_at_end(settings: KafkaSettings, *, group_id: str, topic: str, metadata
     own = {"group.id": group_id, "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
     consumer = Consumer({**client_options(settings, LastError()), **own})
     try:
-        ends = _ends_of_a_new_group(consumer, topic, metadata)
-        if ends:
-            consumer.commit(offsets=ends, asynchronous=False)
+        ends = _once_coordinated(lambda: _begun(consumer, topic, metadata))
     except KafkaException as error:
         if error.args[0].code() in _OTHERS_ARE_IN:
             return False
@@ -47,6 +58,25 @@ def start_at_end(settings: KafkaSettings, *, group_id: str, topic: str, metadata
             extra={"action": "partitions_started", "group_id": group_id},
         )
     return bool(ends)
+
+
+def _begun(consumer: Consumer, topic: str, metadata: str) -> list[TopicPartition]:
+    ends = _ends_of_a_new_group(consumer, topic, metadata)
+    if ends:
+        consumer.commit(offsets=ends, asynchronous=False)
+    return ends
+
+
+def _once_coordinated(call: Callable[[], T]) -> T:
+    """What the call returns, repeated while the group's coordinator is being found or is loading."""
+    deadline = time.monotonic() + _ANSWER_S
+    while True:
+        try:
+            return call()
+        except KafkaException as error:
+            if error.args[0].code() not in _COORDINATOR_MOVES or time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def _ends_of_a_new_group(consumer: Consumer, topic: str, metadata: str) -> list[TopicPartition]:

@@ -6,22 +6,18 @@ idempotent producer usable, where aiokafka's would refuse every later record as 
 """
 
 import asyncio
-import functools
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from langgraph_integration.broker.aside import aside
 from langgraph_integration.broker.delivery_reports import DeliveryReports
 from langgraph_integration.broker.topic_limits import DEFAULT_TOPIC_LIMIT_BYTES, read_limits
 from workflow_events.errors import BrokerUnavailable, RecordTooLarge
 from workflow_events.librdkafka import MAX_RECORD_BYTES, LastError, client_options
 from workflow_events.settings import KafkaSettings
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +56,10 @@ class RecordProducer:
         """Connect, and learn how large a record each topic takes. Raises `BrokerUnavailable`."""
         client = Producer(producer_options(self._settings, self._last_error))
         try:
-            await self._aside(client.list_topics, timeout=_START_S)
+            await aside(client.list_topics, timeout=_START_S)
         except KafkaException as error:
             raise self._unavailable(error.args[0]) from error
-        self._limits.update(await self._aside(read_limits, self._settings, list(topics)))
+        self._limits.update(await aside(read_limits, self._settings, list(topics)))
         self._client = client
         self._reports = DeliveryReports(client, asyncio.get_running_loop())
 
@@ -101,15 +97,6 @@ class RecordProducer:
         if refused is not None:
             raise self._failed(topic, size, refused)
 
-    async def _aside(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Make a blocking call in a thread of its own: the loop's pool may be full of running nodes."""
-        with_arguments = functools.partial(call, *args, **kwargs)
-        executor = ThreadPoolExecutor(1, thread_name_prefix="kafka-producer")
-        try:
-            return await asyncio.get_running_loop().run_in_executor(executor, with_arguments)
-        finally:
-            executor.shutdown(wait=False)
-
     def _failed(self, topic: str, size: int, error: KafkaError) -> Exception:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             # the topic's limit was lowered, or could not be read
@@ -138,7 +125,7 @@ class RecordProducer:
         reports, self._reports = self._reports, None
         if client is None or reports is None:
             return
-        left = await self._aside(reports.close, wait_s=_STOP_S)
+        left = await aside(reports.close, wait_s=_STOP_S)
         if left:
             log.warning(
                 "%d records were not confirmed",

@@ -17,6 +17,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
+from langgraph_integration.broker.aside import aside
 from langgraph_integration.broker.assignment import Assignment
 from langgraph_integration.broker.new_group import start_at_end
 from langgraph_integration.broker.silence import Silence
@@ -99,7 +100,7 @@ class KafkaEventSource:
         try:
             await client.start()
             if self._start_at == "latest":
-                await asyncio.to_thread(self._begin_group)
+                await aside(self._begin_group)
         except BaseException:
             await client.stop()
             raise
