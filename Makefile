@@ -100,7 +100,7 @@ format: $(VENV)/.dev  ## format all files and mend what ruff can
 	@$(BIN)/ruff format .
 
 coverage: $(VENV)/.dev  ## all tests with line coverage
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not chaos" --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not chaos and not faults and not airflow" --cov --cov-report=term:skip-covered $(ARGS)
 
 BENCH_VENV := .venv-bench
 $(BENCH_VENV)/.ready: requirements/bench.txt | $(BIN)/python
