@@ -5,11 +5,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langgraph_integration.config import ConsumerConfig
     from langgraph_integration.consumer import LangGraphKafkaConsumer
-    from langgraph_integration.processor import WorkflowProcessor
+    from langgraph_integration.processor import WorkflowProcessor, event_to_multi_agent_state
 
-__all__ = ["ConsumerConfig", "LangGraphKafkaConsumer", "WorkflowProcessor"]
+__all__ = ["ConsumerConfig", "LangGraphKafkaConsumer", "WorkflowProcessor", "event_to_multi_agent_state"]
 
-_HOMES = {"ConsumerConfig": "config", "LangGraphKafkaConsumer": "consumer", "WorkflowProcessor": "processor"}
+_HOMES = {
+    "ConsumerConfig": "config",
+    "LangGraphKafkaConsumer": "consumer",
+    "WorkflowProcessor": "processor",
+    "event_to_multi_agent_state": "processor",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -26,7 +26,12 @@ PUBLIC: dict[str, tuple[str, ...]] = {
         "WorkflowEventProducer",
         "WorkflowResultEvent",
     ),
-    "langgraph_integration": ("LangGraphKafkaConsumer", "WorkflowProcessor", "ConsumerConfig"),
+    "langgraph_integration": (
+        "LangGraphKafkaConsumer",
+        "WorkflowProcessor",
+        "event_to_multi_agent_state",
+        "ConsumerConfig",
+    ),
     "langgraph_integration.config": ("ConsumerConfig",),
     "langgraph_integration.processor": ("WorkflowProcessor", "event_to_multi_agent_state"),
     "langgraph_integration.consumer": ("LangGraphKafkaConsumer",),
