@@ -31,7 +31,7 @@ define install_airflow
 	@touch $(2)/.ready
 endef
 
-.PHONY: help setup airflow demo demo-airflow test test-airflow check-airflow check check-static check-types check-fast format bench bench-full chaos chaos-long faults docs coverage lock clean
+.PHONY: help setup airflow demo demo-airflow test test-airflow test-in-airflow test-running-airflow check-airflow check check-static check-types check-fast format bench bench-full chaos chaos-long faults docs coverage lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## (.*)/\1\t\2/' | expand -t 16
@@ -75,9 +75,13 @@ check-airflow: $(AIRFLOW3)/.ready  ## the types of what stands on Airflow, with 
 	@$(AIRFLOW3)/bin/python -m mypy --cache-dir .mypy_cache/airflow project/airflow_integration project/dags
 
 # One process: an Airflow is enough for a machine. Inside Airflow its own warnings are its own business.
-test-airflow: $(VENV)/.dev airflow check-airflow  ## the tests that need Airflow: in a real one, and inside 3.3 and 2.11
+test-airflow: test-in-airflow test-running-airflow  ## the tests that need Airflow: inside 3.3 and 2.11, and in a running one
+
+test-in-airflow: $(VENV)/.dev airflow check-airflow
 	@$(AIRFLOW3)/bin/python -m pytest -W default project/tests/airflow_integration/in_airflow $(ARGS)
 	@$(AIRFLOW2)/bin/python -m pytest -W default project/tests/airflow_integration/in_airflow $(ARGS)
+
+test-running-airflow: $(VENV)/.dev airflow
 	@$(BIN)/python -m pytest -m airflow $(ARGS)
 
 check: $(VENV)/.dev  ## what to run before a commit: lint, types, import rules, fast tests (under a minute)
