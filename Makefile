@@ -97,7 +97,7 @@ check-types: $(VENV)/.dev
 	@$(BIN)/mypy
 
 check-fast: $(VENV)/.dev
-	@$(BIN)/python -m pytest --quiet -m "$(FAST)" $(ARGS)
+	@$(BIN)/python -m pytest --quiet -n 2 -m "$(FAST)" $(ARGS)
 
 format: $(VENV)/.dev  ## format all files and mend what ruff can
 	@$(BIN)/ruff check --quiet --fix-only .
