@@ -4,6 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Without bytecode on disk every test worker and every service it starts compiles all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null)
@@ -97,7 +99,7 @@ check-types: $(VENV)/.dev
 	@$(BIN)/mypy
 
 check-fast: $(VENV)/.dev
-	@$(BIN)/python -m pytest --quiet -n 2 -m "$(FAST)" $(ARGS)
+	@$(BIN)/python -m pytest --quiet -n 2 --hypothesis-profile=quick -m "$(FAST)" $(ARGS)
 
 format: $(VENV)/.dev  ## format all files and mend what ruff can
 	@$(BIN)/ruff check --quiet --fix-only .

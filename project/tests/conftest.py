@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kafka_devbroker import BackendName, available_backends
 from tests.support.airflow_chain import Chain, running_chain
@@ -32,6 +33,9 @@ _OURS_BY_NAME = ("ENVIRONMENT", "EVENT_SCHEMA_VERSION")
 # Where programs lie is no setting of ours.
 _TOOLS = ("KAFKA_HOME", "AIRFLOW_HOME")
 _AIRFLOW_FIGURES: list[str] = []
+
+# For `make check`, which answers within a minute; `make test` tries a hundred examples.
+settings.register_profile("quick", max_examples=25)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

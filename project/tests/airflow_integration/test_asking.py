@@ -85,6 +85,7 @@ def test_without_a_context_it_says_where_it_works(context: dict[str, Any]) -> No
         _trigger_langgraph_workflow_impl({"task": "t"}, **context)
 
 
+@pytest.mark.slow
 def test_nobody_at_the_brokers_address_is_a_publish_failure() -> None:
     """A RuntimeError that names the address; asking again is safe."""
     settings = KafkaSettings("127.0.0.1:1")

@@ -7,7 +7,7 @@ itself, so a history can be played again and made smaller.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,6 +49,8 @@ LEASE_S = 30.0
 class OwnTime(asyncio.SelectorEventLoop):
     """A loop whose clock stands still until somebody turns it."""
 
+    _ready: deque[asyncio.Handle]  # asyncio's own: what runs in the next turn
+
     def __init__(self) -> None:
         super().__init__()
         self.now = 1000.0
@@ -59,8 +61,13 @@ class OwnTime(asyncio.SelectorEventLoop):
 
     def settle(self) -> None:
         """Let everything happen that needs no time."""
-        for _ in range(30):
-            self.run_until_complete(asyncio.sleep(0))
+        self.run_until_complete(self._until_idle())
+
+    async def _until_idle(self) -> None:
+        idle_turns = 0
+        while idle_turns < 3:  # a timer that is due becomes ready one turn later
+            await asyncio.sleep(0)
+            idle_turns = 0 if self._ready else idle_turns + 1
 
     def turn(self, seconds: float) -> None:
         """Let time pass, timer by timer."""

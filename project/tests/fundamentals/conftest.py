@@ -45,7 +45,8 @@ def event() -> WorkflowEvent:
 def localhost_9092(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     """A fresh broker where the listings say it is, with the topics they name.
 
-    Test runs on one machine wait for each other here. Take the marker `xdist_group("localhost:9092")` too.
+    Test runs on one machine wait for each other here. Take the markers `broker` and
+    `xdist_group("localhost:9092")` too.
     """
     lock_file = Path(tempfile.gettempdir()) / "langgraph-kafka-tests-9092.lock"
     with lock_file.open("a") as lock:

@@ -41,6 +41,7 @@ async def ask_when_running(consumer: LangGraphKafkaConsumer) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.broker
 @pytest.mark.xdist_group("localhost:9092")
 async def test_a_consumer_starts_consumes_and_stops(localhost_9092: Broker) -> None:
     """The listing of LangGraphKafkaConsumer, word for word; the loop is ended by setting `running`."""

@@ -104,6 +104,7 @@ def test_the_service_ends_in_order_on_sigterm(kafka_environment: TopicNames) -> 
         assert "stopped" in running.log
 
 
+@pytest.mark.broker
 @pytest.mark.xdist_group("localhost:9092")
 def test_the_service_takes_its_settings_from_exported_variables(localhost_9092: Broker) -> None:
     """The listing Running as Service, word for word, ended as by Ctrl-C."""

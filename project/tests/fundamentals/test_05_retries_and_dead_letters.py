@@ -108,6 +108,7 @@ async def test_permanent_errors_are_raised_after_one_call(error: Exception, even
     assert processor.calls == 1
 
 
+@pytest.mark.broker
 @pytest.mark.xdist_group("localhost:9092")
 async def test_a_failed_event_goes_to_the_dead_letter_queue(
     event: WorkflowEvent, localhost_9092: Broker

@@ -41,6 +41,7 @@ async def test_the_consumer_brings_its_own_result_producer(
     assert {"completed", "agent_results", "task", "metadata"} <= result["result"].keys()
 
 
+@pytest.mark.broker
 @pytest.mark.xdist_group("localhost:9092")
 async def test_a_result_is_found_by_its_correlation_id(
     localhost_9092: Broker, capsys: pytest.CaptureFixture[str]

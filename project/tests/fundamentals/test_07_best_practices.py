@@ -181,6 +181,7 @@ async def test_bad_no_cleanup(kafka_environment: TopicNames) -> None:
     assert (consumer.consumer, consumer.dlq.producer, consumer.result_producer.producer) == (None, None, None)
 
 
+@pytest.mark.broker
 async def test_stop_keeps_its_time_although_the_broker_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     """The list Shutdown Features: 5 s for the last commit and 2 s to close by force, at the most."""
     clock = asyncio.get_running_loop()

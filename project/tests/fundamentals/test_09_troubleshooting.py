@@ -28,6 +28,7 @@ NOWHERE = "localhost:1"
 COMMAND = Path(sys.executable).with_name("langgraph-kafka")
 
 
+@pytest.mark.slow
 async def test_consumer_not_starting_names_the_servers() -> None:
     """Consumer Not Starting: `start` fails at once with the address it tried, and leaves nothing open."""
     consumer = LangGraphKafkaConsumer(ConsumerConfig(bootstrap_servers=NOWHERE))
