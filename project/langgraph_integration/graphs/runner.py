@@ -40,7 +40,7 @@ class LangGraphRunner:
         spec = self._registry.resolve(event)
         context = current_run.get() or RunContext()
         limit_s = spec.settings.timeout_s or timeout_s
-        timer = asyncio.timeout(limit_s)
+        timer = context.timer = asyncio.timeout(limit_s)
         try:
             async with timer:
                 return await self._go_on(spec, event, context)
@@ -71,12 +71,14 @@ class LangGraphRunner:
         control = RunControl()
         context.on_drain(control.request_drain)
         try:
-            state = await spec.graph.ainvoke(
-                given, config, durability=spec.settings.durability, control=control
+            # the newer form of the answer: the older one is put together from a stream of updates as well
+            output = await spec.graph.ainvoke(
+                given, config, durability=spec.settings.durability, control=control, version="v2"
             )
         except GraphDrained as drained:
             raise Drained(drained.reason) from drained
-        return dict(state) if isinstance(state, Mapping) else _fields(state)
+        state = _fields(output.value)
+        return {**state, INTERRUPT_KEY: output.interrupts} if output.interrupts else state
 
 
 async def _check_nodes(spec: GraphSpec, config: RunnableConfig) -> None:

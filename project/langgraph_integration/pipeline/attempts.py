@@ -107,7 +107,9 @@ class Attempts:
             fresh = False
 
     async def _one_try(self, event: WorkflowEvent, live: LiveRun, fresh: bool) -> Outcome:
-        with running(live.next_try(fresh=fresh)):
+        context = live.next_try(fresh=fresh)
+        context.patience = lambda call: self._gate.insist("run", call, given_up=live.given_up)
+        with running(context):
             try:
                 state: object = await self._processor().process_workflow_event(event)
             except asyncio.CancelledError as error:

@@ -270,6 +270,8 @@ class Dispatcher:
         """Cancel what still runs. The leases are given back where the store answers."""
         self._waiting.clear()
         tasks = list(self._running)
+        for run in self._handler.live.values():
+            run.given_up.set()
         for task in tasks:
             task.cancel()
         if tasks:

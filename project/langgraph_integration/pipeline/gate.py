@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 from workflow_events.errors import InfrastructureError, LeaseLost
@@ -58,12 +59,16 @@ class IntakeGate:
         """Return once nobody holds the gate."""
         await self._open.wait()
 
-    async def insist(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def insist(
+        self, what: str, call: Callable[[], Awaitable[T]], *, given_up: asyncio.Event | None = None
+    ) -> T:
         """What `call` returns, repeated until the infrastructure answers; the gate is closed meanwhile.
 
-        `LeaseLost` and errors that are not the infrastructure's are raised at once. Whichever way it ends,
-        cancelled too, this call holds the gate no longer.
+        `LeaseLost` and errors that are not the infrastructure's are raised at once, and the
+        infrastructure's once `given_up` is set. Whichever way it ends, cancelled too, this call holds the
+        gate no longer.
         """
+        given_up = given_up or asyncio.Event()
         wait_s = _FIRST_WAIT_S
         me = object()
         try:
@@ -73,8 +78,11 @@ class IntakeGate:
                 except LeaseLost:
                     raise
                 except InfrastructureError as error:
+                    if given_up.is_set():
+                        raise
                     self.hold(what, error, by=me)
-                    await asyncio.sleep(wait_s)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(given_up.wait(), wait_s)
                     wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
         finally:
             self.release(what, by=me)

@@ -34,6 +34,8 @@ class LiveRun:
         self.finished = asyncio.Event()
         self.owner_task = asyncio.current_task()
         self.lost = False
+        self.given_up = asyncio.Event()
+        """Set when the run has to end where it is, also while it waits for its store."""
         self.settling = False
         """The verdict is being stored: the row may be done already, which looks like a lost lease."""
         self._threads = threads
@@ -77,6 +79,7 @@ class LiveRun:
     def lose(self) -> None:
         """The lease went to another owner: end the run where it is."""
         self.lost = True
+        self.given_up.set()
         if self.owner_task is not None:
             self.owner_task.cancel("lease lost")
 

@@ -4,14 +4,19 @@
 drain and threads travel in a context variable.
 """
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from workflow_events.errors import WorkflowError
+
+T = TypeVar("T")
+
+Patience = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
 class Drained(WorkflowError):
@@ -31,8 +36,43 @@ class RunContext:
     threads: set["Future[Any]"] = field(default_factory=set)
     """Synchronous nodes of this run that still occupy a thread."""
 
+    patience: Patience | None = None
+    """How a call of the run's store is repeated through an outage; `None`: it fails at once."""
+
+    timer: asyncio.Timeout | None = None
+    """The run's time limit."""
+
+    _outages: int = 0
+    _time_left: float | None = None
     _drain: Callable[[str], None] | None = None
     _drain_reason: str | None = None
+
+    async def wait_out(self, call: Callable[[], Awaitable[T]]) -> T:
+        """What `call` returns once the store answers. The run stands where it is meanwhile: it keeps its
+        place, its time limit does not run, and what has finished need not be done again.
+        """
+        if self.patience is None or (self.timer is not None and self.timer.expired()):
+            return await call()
+        with self._standing_still(self.timer):
+            answer: T = await self.patience(call)
+            return answer
+
+    @contextmanager
+    def _standing_still(self, timer: asyncio.Timeout | None) -> Iterator[None]:
+        """Several calls of a run may wait at once: the first stops the time, the last lets it go on."""
+        now = asyncio.get_running_loop().time
+        if self._outages == 0 and timer is not None and (ends := timer.when()) is not None:
+            self._time_left = ends - now()
+            timer.reschedule(None)
+        self._outages += 1
+        try:
+            yield
+        finally:
+            self._outages -= 1
+            if self._outages == 0 and timer is not None and self._time_left is not None:
+                # a run that was cancelled twice has left its timer
+                with suppress(RuntimeError):
+                    timer.reschedule(now() + self._time_left)
 
     def on_drain(self, request: Callable[[str], None]) -> None:
         """Register how to ask the running graph to stop at its next super-step."""

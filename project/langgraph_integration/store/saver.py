@@ -14,11 +14,13 @@ from langgraph.checkpoint.base import (
     get_checkpoint_id,
 )
 
+from langgraph_integration.pipeline.run_context import current_run
 from langgraph_integration.store import commands as c
 from langgraph_integration.store.backend import Backend
 from langgraph_integration.store.checkpoint_codec import LEASE_EPOCH, CheckpointCodec
 from langgraph_integration.store.pruning import superseded
 from langgraph_integration.store.serde import StrictSerializer
+from workflow_events.errors import StoreUnavailable
 
 PAGE = 100
 """Checkpoints fetched at a time when listing: bounds memory, and one transaction's length."""
@@ -29,8 +31,9 @@ class LedgerSaver(BaseCheckpointSaver[int]):
     run named by the thread id, else it raises `LeaseLost`. Without the key writes are not fenced.
 
     Used by all runs of a process at once. Async calls return after the commit and may come from any event
-    loop; sync calls block their thread until then. Database faults raise `StoreUnavailable`, damaged rows
-    `StateCorrupt`. Clones made by `with_allowlist` share everything but the serializer.
+    loop; sync calls block their thread until then. Damaged rows raise `StateCorrupt`, database faults
+    `StoreUnavailable`, but the async calls that a run makes wait them out (`RunContext.wait_out`). Clones
+    made by `with_allowlist` share everything but the serializer.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -49,7 +52,7 @@ class LedgerSaver(BaseCheckpointSaver[int]):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         query = self._load(config)
-        stored = None if query is None else await self._backend.run(query)
+        stored = None if query is None else await self._through_outage(query)
         return None if stored is None else self._codec.decode(stored)
 
     async def alist(
@@ -73,7 +76,7 @@ class LedgerSaver(BaseCheckpointSaver[int]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         command = self._put(config, checkpoint, metadata)
-        await self._backend.run(command)
+        await self._through_outage(command)
         return _pointer(command.row)
 
     async def aput_writes(
@@ -81,7 +84,7 @@ class LedgerSaver(BaseCheckpointSaver[int]):
     ) -> None:
         command = self._put_writes(config, writes, task_id, task_path)
         if command is not None:
-            await self._backend.run(command)
+            await self._through_outage(command)
 
     async def adelete_thread(self, thread_id: str) -> None:
         await self._backend.run(c.DeleteThreads((thread_id,)))
@@ -142,6 +145,16 @@ class LedgerSaver(BaseCheckpointSaver[int]):
     def get_next_version(self, current: int | None, channel: None) -> int:
         """Plain numbers: values live inside their checkpoint, so versions need not be unique over forks."""
         return 1 if current is None else current + 1
+
+    async def _through_outage(self, command: c.Command[c.T]) -> c.T:
+        """The answer. A run of the service waits for it, or a node that has finished would run again."""
+        try:
+            return await self._backend.run(command)
+        except StoreUnavailable:
+            run = current_run.get()
+            if run is None:
+                raise
+            return await run.wait_out(lambda: self._backend.run(command))
 
     @property
     def _codec(self) -> CheckpointCodec:
