@@ -174,7 +174,7 @@ class EventHandler:
         began = time.monotonic()
         live = LiveRun(granted.lease, delivery.position, granted.attempt, granted.deadline_ms, slot.threads)
         self._live[granted.lease.event_id] = live
-        stored = False
+        published = False
         try:
             outcome: Outcome
             if asked.event is None:
@@ -185,8 +185,8 @@ class EventHandler:
             reached("before-finish")
             verdict = await self._store(delivery, asked, live, outcome)
             reached("after-finish")
-            stored = True
             verdict = await self._publish(live.lease, verdict, delivery, asked)
+            published = True
         except LeaseLost:
             log.warning("lease lost", extra={"action": "lease_lost", "event_id": str(live.lease.event_id)})
             return False
@@ -199,7 +199,7 @@ class EventHandler:
                 return False
             raise
         finally:
-            if not stored and not live.lost:
+            if not published and not live.lost:
                 await self._release(live.lease)
             if self._live.get(granted.lease.event_id) is live:
                 # a lease that lapsed while the loop was blocked may have been granted anew meanwhile

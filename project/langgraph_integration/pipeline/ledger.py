@@ -156,8 +156,9 @@ class RunLedger(Protocol):
         """The broker has acknowledged the verdict of `attempt`. A lost lease is not an error here."""
 
     async def release(self, lease: Lease) -> None:
-        """Give an unfinished run back, so that anybody may claim it at once. Claims are not counted
-        for a released lease: an orderly hand-over is no crash. Whatever is written under it later is refused.
+        """Give an unpublished run back, so that anybody may claim it at once: to go on with it, or to publish
+        its verdict. Claims are not counted for a released lease: an orderly hand-over is no crash. Whatever
+        is written under it later is refused.
         """
 
     async def verdicts(self, event_ids: Sequence[UUID]) -> Mapping[UUID, StoredVerdict]:

@@ -101,7 +101,7 @@ class MemoryDatabase(Session):
 
     def release(self, command: c.ReleaseRun) -> None:
         row = self.runs.get(command.key)
-        if row is not None and row.status is None and row.epoch == command.lease.epoch:
+        if row is not None and not row.published and row.epoch == command.lease.epoch:
             self.runs[command.key] = row._replace(
                 epoch=row.epoch + 1, owner=None, lease_until=0, claims=row.claims - 1
             )

@@ -100,7 +100,9 @@ class Session(ABC):
 
     @abstractmethod
     def release(self, command: c.ReleaseRun) -> None:
-        """Bumps the epoch, so that neither a late renewal nor a late write brings the lease back."""
+        """Of an unpublished run. Bumps the epoch, so that neither a late renewal nor a late write brings the
+        lease back.
+        """
 
     @abstractmethod
     def find_verdicts(self, query: c.FindVerdicts) -> Mapping[UUID, StoredVerdict]: ...

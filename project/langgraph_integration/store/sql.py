@@ -73,7 +73,7 @@ WHERE event_id = {p} AND epoch = {p} AND attempt = {p} AND status IS NOT NULL
 
 RELEASE_RUN = """
 UPDATE runs SET epoch = epoch + 1, owner = NULL, lease_until = 0, claims = claims - 1
-WHERE event_id = {p} AND epoch = {p} AND status IS NULL
+WHERE event_id = {p} AND epoch = {p} AND NOT published
 """
 
 PUT_CHECKPOINT = f"""

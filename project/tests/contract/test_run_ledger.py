@@ -246,6 +246,24 @@ async def test_a_released_run_is_free_at_once_and_costs_no_claim(database: Datab
     assert new.lease.epoch > old.lease.epoch
 
 
+async def test_a_verdict_that_was_given_back_is_published_by_whoever_comes(database: Database) -> None:
+    """Its owner has given up publishing it, so nobody need wait for the lease."""
+    wanted = ask()
+    async with database.open("a") as first, database.open("b") as second:
+        old = await granted(first, wanted)
+        await first.ledger.finish(old.lease, verdict())
+        assert is_a(Busy, await second.ledger.claim(wanted)).owner == "a"
+        await first.ledger.release(old.lease)
+        assert await first.ledger.renew([old.lease]) == {}
+        claim = is_a(Settled, await second.ledger.claim(wanted))
+        assert (claim.verdict, claim.published, claim.repeat) == (verdict(), False, False)
+        await first.ledger.mark_published(old.lease, 1)
+        assert not is_a(Settled, await second.ledger.claim(wanted)).published
+        await second.ledger.mark_published(claim.lease, 1)
+        await second.ledger.release(claim.lease)
+        assert is_a(Settled, await second.ledger.claim(wanted)).published
+
+
 async def test_owners_that_die_are_counted(database: Database) -> None:
     """Every owner that ended without a verdict counts, until a greater attempt starts over."""
     wanted = ask()

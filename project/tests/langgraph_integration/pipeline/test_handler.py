@@ -189,6 +189,21 @@ async def test_a_verdict_that_was_stored_and_not_published_is_published_by_the_n
     assert [each.result for each in second.sink.decoded()] == [{"answer": 42}]
 
 
+async def test_a_stop_gives_the_verdict_back_that_it_could_not_publish() -> None:
+    """The next owner publishes it at once, and does not wait a minute for the lease."""
+    database, topic = MemoryDatabase(), MemoryTopic()
+    async with running_rig(database=database, topic=topic, lease_time=timedelta(minutes=1)) as first:
+        first.sink.available = False
+        first.publish(event())
+        await wait_until(lambda: "publish" in first.gate.reasons)
+    topic.committed.clear()
+    async with running_rig(database=database, topic=topic, owner="b") as second:
+        await second.settled()
+
+    assert first.sink.results == []
+    assert [each.result for each in second.sink.decoded()] == [{"answer": 42}]
+
+
 async def test_the_processor_may_be_replaced_while_events_come() -> None:
     """It is looked up for each try, so that a caller may wrap it."""
     async with running_rig() as rig:
