@@ -7,11 +7,11 @@ from airflow_integration.airflow_compat import AIRFLOW_3, BaseOperatorLink, pull
 EVENT_ID_KEY: Final = "langgraph_event_id"
 """The XCom with the id of the task's run."""
 
-_DEFAULT_URL: Final = "http://localhost:8090/runs/{event_id}"
-
 
 class WorkflowRunLink(BaseOperatorLink):
-    """The run's page. `[langgraph_kafka] run_url` says where that is, with `{event_id}` in it."""
+    """The run's page. `[langgraph_kafka] run_url` says where that is, with `{event_id}` in it. Unset, there
+    is no link: we serve no such page.
+    """
 
     name = "LangGraph run"
 
@@ -21,11 +21,15 @@ class WorkflowRunLink(BaseOperatorLink):
         return "langgraph_run_link"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """The address, "" before the event is published. Airflow 3 asks in the worker, which has the
-        operator at work; Airflow 2 in its web server, which has XCom.
+        """The address, "" (which Airflow does not show) without `run_url` and before the event is published.
+        Airflow 3 asks in the worker, which has the operator at work; Airflow 2 in its web server, which has
+        XCom.
         """
+        run_url = setting("run_url")
+        if run_url is None:
+            return ""
         asked = getattr(operator, "asked", None)
         event_id = asked.event_id if asked is not None else None
         if event_id is None and not AIRFLOW_3:
             event_id = pulled_for_link(ti_key, EVENT_ID_KEY)
-        return (setting("run_url") or _DEFAULT_URL).replace("{event_id}", str(event_id)) if event_id else ""
+        return run_url.replace("{event_id}", str(event_id)) if event_id else ""

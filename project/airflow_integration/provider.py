@@ -35,9 +35,10 @@ def get_provider_info() -> dict[str, Any]:
                         "4",
                     ),
                     "run_url": _option(
-                        "The address of a run's page, with {event_id} in it.",
+                        "The address of a run's page, such as a search in traces, with {event_id} in it. "
+                        "Unset: tasks have no link to their run.",
                         "string",
-                        "http://localhost:8090/runs/{event_id}",
+                        "https://logs.example.com/search?q={event_id}",
                     ),
                 },
             }

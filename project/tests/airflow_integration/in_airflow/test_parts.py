@@ -20,6 +20,7 @@ from airflow_integration.asking import Ticket
 from airflow_integration.failures import WorkflowUnfulfilled
 from airflow_integration.hooks import WorkflowKafkaHook
 from airflow_integration.identity import run_identity
+from airflow_integration.links import WorkflowRunLink
 from airflow_integration.operators import LangGraphWorkflowOperator
 from airflow_integration.provider import get_provider_info
 from airflow_integration.readers import SharedReaders
@@ -187,6 +188,17 @@ def test_the_hold_follows_airflows_configuration(monkeypatch: pytest.MonkeyPatch
     assert resume_hold() == interval + 3
     monkeypatch.setenv("AIRFLOW__LANGGRAPH_KAFKA__RESUME_HOLD", "0.5")
     assert resume_hold() == 0.5
+
+
+def test_a_task_links_to_its_run_only_where_there_is_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `run_url` the link is empty, which Airflow does not show."""
+    operator, link = LangGraphWorkflowOperator(task_id="ask"), WorkflowRunLink()
+    operator.asked = ticket()
+    monkeypatch.setenv("AIRFLOW__LANGGRAPH_KAFKA__RUN_URL", "https://runs.example.com/{event_id}")
+    assert link.get_link(operator, ti_key=None) == f"https://runs.example.com/{operator.asked.event_id}"
+
+    monkeypatch.delenv("AIRFLOW__LANGGRAPH_KAFKA__RUN_URL")
+    assert link.get_link(operator, ti_key=None) == ""
 
 
 def test_airflow_sees_the_provider() -> None:
