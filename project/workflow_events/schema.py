@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
+from workflow_events.finite import JsonObject
 from workflow_events.ids import new_event_id
 
 
@@ -78,7 +79,7 @@ class WireModel(BaseModel):
 class WorkflowEventPayload(WireModel):
     """The request itself. `data` may be empty or nested and must be JSON."""
 
-    data: dict[str, Any]
+    data: JsonObject
 
 
 class WorkflowEventMetadata(WireModel):
@@ -121,7 +122,7 @@ class WorkflowResultEvent(WireModel):
     correlation_id: Identifier
     workflow_id: str
     workflow_run_id: str
-    result: dict[str, Any]
+    result: JsonObject
     status: ResultStatus
     error: str | None = None
     timestamp: Timestamp = Field(default_factory=_now)

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from tests.workflow_events.samples import EVENT_FIELDS, a_result, an_event
 from workflow_events import (
@@ -153,3 +154,27 @@ def test_an_unknown_status_is_refused(status: Any) -> None:
     """There are three, and readers branch on them."""
     with pytest.raises(ValidationError, match="status"):
         a_result(status=status)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_json_cannot_carry_is_refused_and_not_made_null(number: str) -> None:
+    """By pydantic's own reader and writer too, each naming the path."""
+    for model in (an_event(), a_result()):
+        where = "data" if isinstance(model, WorkflowEvent) else "result"
+        text = model.model_dump_json().replace(f'"{where}":{{', f'"{where}":{{"rows":[{{"x":{number}}}],', 1)
+        with pytest.raises(ValidationError, match=r"rows\[0\]\.x is .*JSON cannot carry"):
+            type(model).model_validate_json(text)
+
+        inside = model.payload.data if isinstance(model, WorkflowEvent) else model.result
+        inside["x"] = [0.5, float(number)]
+        with pytest.raises(PydanticSerializationError, match=r"x\[1\] is .*JSON cannot carry"):
+            model.model_dump_json()
+
+
+def test_a_value_that_contains_itself_is_an_error_of_the_writer() -> None:
+    """And no endless search for a number in it."""
+    event = an_event()
+    event.payload.data["again"] = event.payload.data
+
+    with pytest.raises((ValueError, PydanticSerializationError), match="Circular"):
+        event.model_dump_json()
