@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from kafka_devbroker.errors import BrokerNotReady
@@ -29,6 +29,10 @@ class Broker(Protocol):
     @property
     def bootstrap_servers(self) -> str:
         """Addresses of all nodes, comma-separated. A restart does not change them."""
+
+    @property
+    def secured_servers(self) -> str | None:
+        """Addresses at which clients must log in (SASL_PLAINTEXT, SCRAM-SHA-256); None if there are none."""
 
     @property
     def nodes(self) -> int: ...
@@ -65,10 +69,12 @@ class ProcessBroker:
         keeps_data: bool,
         start_timeout: float,
         clean_up: Callable[[], None],
+        secured_ports: Sequence[int] = (),
     ) -> None:
         self.backend: BackendName = backend
         self.keeps_data = keeps_data
-        self.bootstrap_servers = ",".join(f"{LOOPBACK}:{port}" for port in ports)
+        self.bootstrap_servers = _addresses(ports)
+        self.secured_servers = _addresses(secured_ports) or None
         self.nodes = len(ports)
         self._ports = ports
         self._start_node = start_node
@@ -147,3 +153,7 @@ class ProcessBroker:
         tail = self._processes[node].log_tail()
         who = f"{self.backend} broker, node {node} on port {self._ports[node]}"
         return f"{who}, {problem}. Its log ends:\n{tail}"
+
+
+def _addresses(ports: Sequence[int]) -> str:
+    return ",".join(f"{LOOPBACK}:{port}" for port in ports)

@@ -46,16 +46,25 @@ def why_unavailable() -> str | None:
 
 
 def start_apache(
-    *, nodes: int = 1, port: int | None = None, properties: Mapping[str, str] | None = None
+    *,
+    nodes: int = 1,
+    port: int | None = None,
+    properties: Mapping[str, str] | None = None,
+    secured: bool = False,
 ) -> ProcessBroker:
     """A started Apache Kafka of `nodes` nodes; the first listens on `port` (default: a free one).
 
-    `properties` are lines of server.properties for every node and win over ours.
+    `properties` are lines of server.properties for every node and win over ours. With `secured` each node
+    has a listener, too, that asks clients to log in, and access rules bind those who did.
     """
     java, jars = find_java(), kafka_jars()
     folder = Path(tempfile.mkdtemp(prefix="kafka-devbroker-apache-"))
-    ports = free_ports(2 * nodes)
-    client_ports, controller_ports = ports[:nodes], ports[nodes:]
+    ports = free_ports((3 if secured else 2) * nodes)
+    client_ports, controller_ports, secured_ports = (
+        ports[:nodes],
+        ports[nodes : 2 * nodes],
+        ports[2 * nodes :],
+    )
     if port is not None:
         client_ports[0] = port
 
@@ -70,11 +79,15 @@ def start_apache(
         keeps_data=True,
         start_timeout=_START_TIMEOUT,
         clean_up=lambda: shutil.rmtree(folder, ignore_errors=True),
+        secured_ports=secured_ports,
     )
     try:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         for node in range(nodes):
-            settings = _settings(folder, node, client_ports, controller_ports) | dict(properties or {})
+            settings = _settings(folder, node, client_ports, controller_ports)
+            if secured:
+                settings |= _security(settings, secured_ports[node])
+            settings |= dict(properties or {})
             lines = [f"{name}={value}\n" for name, value in settings.items()]
             _settings_file(folder, node).write_text("".join(lines))
         with ThreadPoolExecutor() as threads:
@@ -125,6 +138,26 @@ def _settings(
         "replica.fetch.max.bytes": str(_EIGHT_MIB),
         # The default reserves 128 MB of the heap.
         "log.cleaner.dedupe.buffer.size": str(2 * _EIGHT_MIB),
+    }
+
+
+def _security(settings: Mapping[str, str], port: int) -> dict[str, str]:
+    """One more listener, for clients with a name; whoever comes without one may do everything."""
+    address = f"SASL_PLAINTEXT://{LOOPBACK}:{port}"
+    ours = "listener.name.sasl_plaintext"
+    return {
+        "listeners": f"{settings['listeners']},{address}",
+        "advertised.listeners": f"{settings['advertised.listeners']},{address}",
+        "listener.security.protocol.map": (
+            f"{settings['listener.security.protocol.map']},SASL_PLAINTEXT:SASL_PLAINTEXT"
+        ),
+        f"{ours}.sasl.enabled.mechanisms": "SCRAM-SHA-256",
+        f"{ours}.scram-sha-256.sasl.jaas.config": (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        ),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+        "allow.everyone.if.no.acl.found": "true",
     }
 
 

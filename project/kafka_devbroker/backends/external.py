@@ -29,6 +29,11 @@ class ExternalBroker:
         return len(self.bootstrap_servers.split(","))
 
     @property
+    def secured_servers(self) -> None:
+        """Not known."""
+        return None
+
+    @property
     def keeps_data(self) -> bool:
         return True
 

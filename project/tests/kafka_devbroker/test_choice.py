@@ -49,8 +49,10 @@ def test_external_at_a_silent_address_gives_up_in_time(address: str) -> None:
 
 
 def test_tansu_refuses_what_it_cannot_do() -> None:
-    """It is one node and has no server properties, and says so instead of ignoring them."""
+    """It is one node and has no server properties and no logins, and says so instead of ignoring them."""
     with pytest.raises(ValueError, match="one node"), running_broker("tansu", nodes=3):
+        pass
+    with pytest.raises(ValueError, match="everybody may use"), running_broker("tansu", secured=True):
         pass
     with (
         pytest.raises(ValueError, match="no broker properties"),
