@@ -19,6 +19,7 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from langgraph_integration.broker.aside import aside
 from langgraph_integration.broker.assignment import Assignment
+from langgraph_integration.broker.inquiry import Inquiry
 from langgraph_integration.broker.new_group import start_at_end
 from langgraph_integration.broker.silence import Silence
 from langgraph_integration.broker.start_policy import StartPolicy
@@ -71,6 +72,7 @@ class KafkaEventSource:
         self._assignment: Assignment | None = None
         self._polled_at = time.monotonic()
         self._silence = Silence()
+        self._inquiry = Inquiry(settings)
         self._ends_noted_at = 0.0
         self.ends: Mapping[Partition, int] = {}
         """The end offset of each partition, as the last fetches told it."""
@@ -147,9 +149,13 @@ class KafkaEventSource:
     def _refuse_silence(self, client: AIOKafkaConsumer, *, fetching: bool) -> None:
         fetched = client.assignment() - client.paused() if fetching else ()
         silent_s = self._silence.seconds(client.last_poll_timestamp(each) for each in fetched)
+        if silent_s > _SILENT_S / 2:
+            self._inquiry.ask()
         if silent_s > _SILENT_S:
             servers = self._arguments["bootstrap_servers"]
-            raise BrokerUnavailable(f"Kafka at {servers}: no answer to a fetch for {silent_s:.0f} s")
+            raise BrokerUnavailable(
+                f"Kafka at {servers}: no answer to a fetch for {silent_s:.0f} s{self._inquiry.answer}"
+            )
 
     async def _keep_alive(self, client: AIOKafkaConsumer) -> None:
         """Count as polling although nothing is wanted. Rarely, for a pause throws fetched records away."""
