@@ -46,10 +46,10 @@ class StartPolicy:
         for where in ours:
             if where in known:
                 self._seek(client, where, known[where])
-        if fresh:
-            await self._begin(client, fresh)
         if known:
             await self._check_store(list(known))
+        if fresh:
+            await self._begin(client, fresh)
 
     def _seek(self, client: AIOKafkaConsumer, where: TopicPartition, offset: int) -> None:
         client.seek(where, offset)
@@ -59,6 +59,9 @@ class StartPolicy:
         offsets = await client.beginning_offsets(fresh)
         for where, offset in offsets.items():
             self._seek(client, where, offset)
+        if self.foreign_store is not None:
+            # whoever takes nothing claims nothing, or the rightful worker would find a stranger's mark here
+            return
         await client.commit(
             {where: OffsetAndMetadata(offset, self._metadata) for where, offset in offsets.items()}
         )

@@ -48,7 +48,10 @@ class OffsetTracker:
         state = self._partitions.get(Partition(position.topic, position.partition))
         if state is None or state.generation != generation:
             return False
-        if state.next_offset is not None and position.offset < state.next_offset:
+        if state.next_offset is None:
+            # the group stands here: a commit that settles nothing would only say whose store this is
+            state.committed = position.offset
+        elif position.offset < state.next_offset:
             return False
         state.unsettled[position.offset] = self._clock()
         state.next_offset = position.offset + 1

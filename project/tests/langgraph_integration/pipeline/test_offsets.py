@@ -35,13 +35,21 @@ def test_nothing_is_committed_before_anything_was_received() -> None:
 
 def test_the_lowest_unsettled_offset_holds_the_commit_back() -> None:
     """Later events may be done; they are redelivered after a crash rather than the slow one lost."""
-    tracker = _tracker(5, 6, 7)
-    tracker.settle(_at(6))
-    tracker.settle(_at(7))
+    tracker = _tracker(4, 5, 6, 7)
+    for offset in (4, 6, 7):
+        tracker.settle(_at(offset))
 
     assert tracker.committable() == {HERE: 5}
     tracker.settle(_at(5))
     assert tracker.committable() == {HERE: 8}
+
+
+def test_what_was_only_received_changes_no_commit() -> None:
+    """It would only say whose store the partition belongs to, and its worker may have the wrong one."""
+    tracker = _tracker(5, 6, 7)
+    assert tracker.committable() == {}
+    tracker.settle(_at(6))
+    assert tracker.committable() == {}
 
 
 def test_gaps_are_no_obstacle() -> None:
