@@ -99,7 +99,8 @@ def _be_worker(order: dict[str, Any]) -> None:
 async def _life() -> int:
     stats = os.open(os.environ[STATS_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     watching = asyncio.create_task(_note_size(stats))
-    code = await service.main(ConsumerConfig(), http=HttpSettings(port=0))
+    http = HttpSettings.from_env(None if "WORKFLOW_HTTP_PORT" in os.environ else 0)
+    code = await service.main(ConsumerConfig(), http=http)
     watching.cancel()
     return code
 

@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 from uuid import UUID
 
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from kafka_devbroker import Broker
+from kafka_devbroker.net import LOOPBACK, free_ports
 from tests.chaos.evidence import Answer, Step
 from tests.chaos.graph import HISTORY_VARIABLE
 from tests.chaos.nursery import Life, Nursery
@@ -46,9 +50,10 @@ QUICK_BROKER = {
 class Worker:
     """One service in a process of its own."""
 
-    def __init__(self, life: Life, log_file: Path) -> None:
+    def __init__(self, life: Life, log_file: Path, port: int = 0) -> None:
         self.life = life
         self.log_file = log_file
+        self._port = port
         self._first_beat: int | None = None
 
     @property
@@ -93,6 +98,20 @@ class Worker:
         self._first_beat = count if self._first_beat is None else self._first_beat
         return count - self._first_beat
 
+    def page(self, path: str) -> tuple[int, str]:
+        """Status and text of one of its pages; it must have been started with `http=True`."""
+        try:
+            with urlopen(f"http://{LOOPBACK}:{self._port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except HTTPError as answer:
+            with answer:
+                return answer.code, answer.read().decode()
+
+    def metric(self, name: str) -> float:
+        """The value of a metric without labels."""
+        _, page = self.page("/metrics")
+        return next(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))
+
     def tail(self) -> str:
         return self.log_file.read_text()[-3000:] if self.log_file.exists() else ""
 
@@ -109,7 +128,7 @@ class Home:
         self._nursery.spawn(name, environment, log_file)
         with self._there:
             assert self._there.wait_for(lambda: name in self._began, 20), f"no worker {name}"
-        return Worker(self._began[name], log_file)
+        return Worker(self._began[name], log_file, int(environment["WORKFLOW_HTTP_PORT"]))
 
     def close(self) -> None:
         self._nursery.close()
@@ -144,10 +163,11 @@ class Bench:
         self._answers: list[Answer] = []
         self._letters: TopicReader | None = None
 
-    def worker(self, *, joined: bool = True, **environment: str) -> Worker:
-        """Another worker of the group, by default once it consumes."""
+    def worker(self, *, joined: bool = True, http: bool = False, **environment: str) -> Worker:
+        """Another worker of the group, by default once it consumes; with `http` it has its pages."""
         name = unique_name("worker")
-        settings = self.environment() | environment
+        port = free_ports(1)[0] if http else 0
+        settings = self.environment() | {"WORKFLOW_HTTP_PORT": str(port)} | environment
         worker = self._home.start(name, settings, self.folder / f"{name}.log")
         self.workers.append(worker)
         if joined:
@@ -233,6 +253,12 @@ class Bench:
             return connection.execute(statement, values).fetchall()
         finally:
             connection.close()
+
+    def members(self) -> set[str]:
+        """Who is in the group; whoever lost its session comes back under another id."""
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        (asked,) = admin.describe_consumer_groups([self.group]).values()
+        return {member.member_id for member in asked.result(20).members}
 
     def committed(self) -> int:
         """How many records of the events topic the group has behind it."""
