@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
-import threading
 from typing import cast
 
 from kafka_devbroker.broker import BackendName
 from kafka_devbroker.choice import running_broker
+from kafka_devbroker.ending import told_to_end
 from kafka_devbroker.errors import BrokerError
 
 _EXIT_ERROR = 1
@@ -20,15 +19,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a broker until SIGINT or SIGTERM: exit code 0, or 1 with the reason when none can be had."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    asked_to_end = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked_to_end.set())
     backend = cast("BackendName", options.backend)
     try:
-        with running_broker(backend, nodes=options.nodes, port=options.port) as broker:
+        with (
+            told_to_end() as told,
+            running_broker(backend, nodes=options.nodes, port=options.port) as broker,
+        ):
             sys.stdout.write(f"{broker.backend} broker at {broker.bootstrap_servers} (Ctrl-C ends it)\n")
             sys.stdout.flush()
-            asked_to_end.wait()
+            told.wait()
     except BrokerError as problem:
         sys.stderr.write(f"{problem}\n")
         return _EXIT_ERROR

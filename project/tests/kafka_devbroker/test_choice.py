@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -95,11 +96,13 @@ def test_a_wrong_kafka_home_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_the_command_says_why_there_is_no_broker(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 1 and the reason on stderr, no stack trace."""
+    """Exit code 1 and the reason on stderr, no stack trace; whoever called it keeps their Ctrl-C."""
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    meanings = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
     assert main(["--backend=apache"]) == 1
     assert capsys.readouterr().err.startswith("Apache Kafka needs Java 17")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == meanings
 
 
 def test_free_ports_are_different_and_free() -> None:

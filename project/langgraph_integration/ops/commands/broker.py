@@ -28,10 +28,8 @@ def broker(
 
     It stays in the foreground, and its data goes with it. Ctrl-C is its ordinary end: exit code 0.
     """
-    import signal
-    import threading
-
     from kafka_devbroker import BrokerError, available_backends, running_broker
+    from kafka_devbroker.ending import told_to_end
     from kafka_devbroker.net import LOOPBACK, takes_connections
     from langgraph_integration.ops.topics import create_topics
     from workflow_events.errors import BrokerUnavailable, ConfigurationError
@@ -45,17 +43,14 @@ def broker(
 
     missing = available_backends()
     chosen = ("tansu" if missing["tansu"] is None else "apache") if backend == "auto" else backend
-    asked_to_end = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked_to_end.set())
     try:
-        with running_broker(chosen, port=port) as running:
+        with told_to_end() as told, running_broker(chosen, port=port) as running:
             if topics:
                 create_topics(KafkaSettings(running.bootstrap_servers), TopicNames.from_env())
             if as_json:
                 emit({"backend": running.backend, "bootstrap_servers": running.bootstrap_servers})
             else:
                 typer.echo(f"{running.backend} broker at {running.bootstrap_servers} (Ctrl-C ends it)")
-            asked_to_end.wait()
+            told.wait()
     except BrokerError as error:
         raise BrokerUnavailable(str(error)) from error
