@@ -214,7 +214,8 @@ class WorkflowEventProducer:
         finally:
             if not report.done:  # also when Ctrl-C ends the wait
                 producer.purge(in_queue=True, in_flight=False)
-                producer.poll(0)
+                with ctrl_c_kept():
+                    producer.poll(0)
         if not report.done:
             raise PublishFailed(
                 f"event {event.event_id} was not confirmed in time. It was on its way, so its outcome is "
@@ -251,7 +252,8 @@ def _flush(producer: Producer, timeout: float | None) -> int:
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         left = _TICK if deadline is None else min(_TICK, deadline - time.monotonic())
-        queued = producer.flush(max(left, 0))
+        with ctrl_c_kept():
+            queued = producer.flush(max(left, 0))
         if not queued or left <= 0:
             return queued
 

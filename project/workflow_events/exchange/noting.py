@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaException
 
 from workflow_events.exchange.partitions import end_offsets, open_consumer, partitions_of
 from workflow_events.exchange.start import StartPoint
-from workflow_events.librdkafka import REFUSED, LastError
+from workflow_events.librdkafka import REFUSED, LastError, ctrl_c_kept
 from workflow_events.settings import KafkaSettings
 
 _TRY_AGAIN_AFTER: Final = 0.2
@@ -38,7 +38,8 @@ class Noter:
             try:
                 ends = self._ends(consumer, deadline)
             finally:
-                consumer.poll(0)  # serves error_cb
+                with ctrl_c_kept():
+                    consumer.poll(0)  # serves error_cb
             self.last_error.clear()
         return StartPoint(MappingProxyType(ends), int(time.time() * 1000))
 
