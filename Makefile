@@ -15,10 +15,15 @@ BIN := $(VENV)/bin
 TEST_WORKERS ?= 6
 FAST := not broker and not postgres and not airflow and not chaos and not faults and not slow
 
+# A .venv that uv has made has no pip of its own.
+WITH_PIP = $(if $(UV),true,$(1)/bin/python -m pip --version >/dev/null 2>&1 || $(1)/bin/python -m ensurepip --default-pip >/dev/null 2>&1 \
+	|| { echo "no pip in $(1): put uv on the PATH, or 'make clean' and begin anew" >&2; exit 1; })
+
 define install
-	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $(1),$(BIN)/python -m pip install --quiet --require-hashes -r $(1))
-	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .,$(BIN)/python -m pip install --quiet --no-deps --editable .)
-	$(BIN)/python -m compileall -q project
+	$(call WITH_PIP,$(VENV))
+	@$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r $(1),$(BIN)/python -m pip install --quiet --require-hashes -r $(1))
+	@$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .,$(BIN)/python -m pip install --quiet --no-deps --editable .)
+	@$(BIN)/python -m compileall -q project
 endef
 
 # Airflow pins much of what it stands on, so each version has an environment of its own, ours installed in it.
@@ -27,6 +32,7 @@ AIRFLOW2 := .venv-airflow2
 define install_airflow
 	@echo "installing $(1) and this project into $(2)" >&2
 	@test -x $(2)/bin/python || $(if $(UV),$(UV) venv --quiet --python $$(command -v $(PYTHON)) $(2),$(PYTHON) -m venv $(2))
+	@$(call WITH_PIP,$(2))
 	@$(if $(UV),$(UV) pip install --quiet --python $(2)/bin/python --compile-bytecode -r $(1),$(2)/bin/python -m pip install --quiet -r $(1))
 	@$(if $(UV),$(UV) pip install --quiet --python $(2)/bin/python --no-deps --editable .,$(2)/bin/python -m pip install --quiet --no-deps --editable .)
 	@$(if $(UV),$(UV) pip check --quiet --python $(2)/bin/python,$(2)/bin/python -m pip check)
@@ -112,6 +118,7 @@ BENCH_VENV := .venv-bench
 $(BENCH_VENV)/.ready: requirements/bench.txt | $(BIN)/python
 	@echo "installing what the service is compared with into $(BENCH_VENV)" >&2
 	@test -x $(BENCH_VENV)/bin/python || $(if $(UV),$(UV) venv --quiet --python $(BIN)/python $(BENCH_VENV),$(BIN)/python -m venv $(BENCH_VENV))
+	@$(call WITH_PIP,$(BENCH_VENV))
 	@$(if $(UV),$(UV) pip install --quiet --python $(BENCH_VENV)/bin/python --compile-bytecode --require-hashes -r $<,$(BENCH_VENV)/bin/python -m pip install --quiet --require-hashes -r $<)
 	@touch $@
 
