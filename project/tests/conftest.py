@@ -8,6 +8,7 @@ machine lacks is skipped and named at the end of the run; with CI=true it is a f
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +37,12 @@ _AIRFLOW_FIGURES: list[str] = []
 
 # For `make check`, which answers within a minute; `make test` tries a hundred examples.
 settings.register_profile("quick", max_examples=25)
+
+
+def pytest_configure() -> None:
+    """A run that a script has started with `&` ignores Ctrl-C, and so would all that its tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
