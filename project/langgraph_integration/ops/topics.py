@@ -1,6 +1,7 @@
 """The three topics as the broker has them: inspect, create, and warn of settings that lose records."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,6 +30,7 @@ FOREVER: Final = -1
 """Kafka's value for a retention without end."""
 
 _TIMEOUT_S: Final = 10.0
+_LOOK_EVERY_S: Final = 0.05
 _KEPT: Final = {"retention.ms": str(7 * 24 * 3600 * 1000)}
 _SIZES: Final[Mapping[Role, int]] = {"events": 1 << 20, "results": 8 << 20, "dead letters": 8 << 20}
 # A dead letter carries its event in base64 and as an object: 8 MiB hold any event of 1 MiB twice.
@@ -78,7 +80,8 @@ def create_topics(
     replicas: int = -1,
     timeout_s: float = _TIMEOUT_S,
 ) -> list[str]:
-    """The names that were created; what exists is left as it is. `replicas` -1 = the broker's default.
+    """The names that were created and can be used now; what exists is left as it is. `replicas` -1 = the
+    broker's default.
 
     Results and dead letters take larger records than events and are kept as long or longer. Raises
     `ConfigurationError` for numbers the broker refuses, `BrokerUnavailable`.
@@ -90,9 +93,11 @@ def create_topics(
     wanted = [_new(role, name, partitions, replicas) for role, name in _by_role(topics)]
     try:
         futures = admin.create_topics(wanted, operation_timeout=timeout_s, request_timeout=timeout_s)
-        return [name for name, future in futures.items() if _created(name, future, timeout_s)]
+        created = [name for name, future in futures.items() if _created(name, future, timeout_s)]
+        _wait_until_told(admin, created, timeout_s)
     except KafkaException as error:
         raise _unavailable(settings, error, last_error) from error
+    return created
 
 
 def startup_warnings(
@@ -236,6 +241,18 @@ def _created(name: str, future: Any, timeout_s: float) -> bool:
             raise ConfigurationError(f"the broker refuses to create topic {name}: {problem.str()}") from error
         raise
     return True
+
+
+def _wait_until_told(admin: AdminClient, names: Sequence[str], timeout_s: float) -> None:
+    """The controller has them; brokers tell clients of them a moment later. At the timeout they exist all
+    the same.
+    """
+    deadline = time.monotonic() + timeout_s
+    while names and (left := deadline - time.monotonic()) > 0:
+        known = admin.list_topics(timeout=left).topics
+        if all(_usable(known.get(name)) for name in names):
+            return
+        time.sleep(_LOOK_EVERY_S)
 
 
 def _unavailable(settings: KafkaSettings, error: KafkaException, last_error: LastError) -> BrokerUnavailable:
