@@ -37,15 +37,17 @@ def create_topics(
     ]
     for created in admin.create_topics(new, operation_timeout=_TIMEOUT, request_timeout=_TIMEOUT).values():
         created.result(_TIMEOUT)
-    # the controller has them; what clients are told by the brokers follows a moment later
     for topic in new:
-        wait_until_sync(
-            lambda name=topic.topic: (
-                len(admin.list_topics(name, _TIMEOUT).topics[name].partitions) == partitions
-            ),  # type: ignore[misc]  # mypy cannot infer a default argument
-            _TIMEOUT,
-            f"the topic {topic.topic}",
-        )
+        wait_for_partitions(admin, topic.topic, partitions)
+
+
+def wait_for_partitions(admin: AdminClient, topic: str, partitions: int) -> None:
+    """The controller has them when it says so; what brokers tell clients follows a moment later."""
+    wait_until_sync(
+        lambda: len(admin.list_topics(topic, _TIMEOUT).topics[topic].partitions) == partitions,
+        _TIMEOUT,
+        f"{partitions} partitions of the topic {topic}",
+    )
 
 
 def create_workflow_topics(

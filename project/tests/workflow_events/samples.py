@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 
 from workflow_events.codec import encode
 from workflow_events.headers import CORRELATION_ID
@@ -47,6 +47,7 @@ class TopicWriter:
     def __init__(self, bootstrap_servers: str, topic: str) -> None:
         self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 0})
         self._topic = topic
+        self._refused: list[KafkaError] = []
 
     def put(
         self,
@@ -56,8 +57,14 @@ class TopicWriter:
         partition: int = -1,
     ) -> None:
         """One record, exactly as given."""
-        self._producer.produce(self._topic, value, key, partition, headers=dict(headers or {}))
+        self._producer.produce(
+            self._topic, value, key, partition, on_delivery=self._report, headers=dict(headers or {})
+        )
         self._producer.poll(0)
+
+    def _report(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._refused.append(error)
 
     def put_result(self, result: WorkflowResultEvent, partition: int = -1) -> None:
         """A result as our service writes it: keyed by its id, which a header repeats."""
@@ -66,3 +73,4 @@ class TopicWriter:
 
     def flush(self) -> None:
         assert self._producer.flush(10) == 0
+        assert self._refused == []

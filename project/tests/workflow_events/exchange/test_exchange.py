@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from tests.support.brokers import TestBroker
-from tests.support.topics import create_topics, unique_name
+from tests.support.topics import create_topics, unique_name, wait_for_partitions
 from tests.support.waiting import wait_until, wait_until_sync
 from tests.workflow_events.samples import TopicWriter, a_result, an_event
 from workflow_events import WorkflowEventProducer
@@ -261,6 +261,7 @@ def test_added_partitions_are_read(broker: TestBroker) -> None:
 
         admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
         admin.create_partitions([NewPartitions(topic, 3)])[topic].result(LONG)
+        wait_for_partitions(admin, topic, 3)
         wider = TopicWriter(broker.bootstrap_servers, topic)
         wider.put_result(a_result(second), partition=2)
         wider.flush()
