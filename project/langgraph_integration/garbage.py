@@ -1,8 +1,16 @@
-"""The garbage collector of a process that runs graphs, tuned once after the start."""
+"""The garbage collector of a process that runs graphs: at rest while it starts, tuned once after that."""
 
 import gc
 
-_THRESHOLDS = (5_000, 20, 50)
+_THRESHOLDS = (50_000, 20, 50)
+
+
+def hold_garbage() -> None:
+    """No collections until `settle_garbage`: what a start imports is there to stay.
+
+    A seventh of the time of importing LangGraph goes into looking at modules that grow (see DESIGN.md).
+    """
+    gc.disable()
 
 
 def settle_garbage() -> None:
@@ -13,6 +21,7 @@ def settle_garbage() -> None:
     the processor time of a graph that does nothing; see DESIGN.md). For processes of our own, not for
     libraries: their callers' collector is theirs.
     """
-    gc.collect()
+    # no collection before: it would find a megabyte, and stop heartbeats and health for a tenth of a second
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
+    gc.enable()

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, suppress
 
 from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.consumer import LangGraphKafkaConsumer
+from langgraph_integration.event_loop import new_event_loop
 from langgraph_integration.garbage import settle_garbage
 from langgraph_integration.graphs.threads import busy_node_threads
 from langgraph_integration.ops.logs import configure_logging, secrets_of
@@ -115,7 +116,7 @@ def run(
     Ends the process itself where synchronous nodes still run: neither the loop nor the interpreter would
     end before them.
     """
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=new_event_loop()) as runner:
         code = runner.run(main(config, http=http, watch=watch))
         if busy := busy_node_threads(runner.get_loop()):
             log.warning("%d synchronous nodes still run", busy, extra={"action": "threads_left"})
