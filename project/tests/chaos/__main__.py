@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.chaos.nemesis import Mood
+from tests.chaos.nemesis import MOODS
 from tests.chaos.oracle import judge
 from tests.chaos.programme import prepared, working_folder
 from tests.chaos.report import Summary, write_report
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--nodes", type=int, choices=[1, 3], default=1)
-    parser.add_argument("--pace", type=float, default=Mood().pace, help="seconds between two blows")
+    parser.add_argument("--mood", choices=list(MOODS), default="fierce", help="how hard it is on them")
     parser.add_argument("--static", action="store_true", help="static membership")
     parser.add_argument("--report", type=Path, help="a folder that does not exist yet")
     given = parser.parse_args(arguments)
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         workers=given.workers,
         nodes=given.nodes,
         static=given.static,
-        mood=Mood(pace=given.pace),
+        mood=MOODS[given.mood],
     )
     logging.info("%s", settings.command())
     began = time.time()

@@ -52,6 +52,12 @@ class Crew:
         with self._lock:
             return len(self._current)
 
+    @property
+    def kills(self) -> int:
+        """How many were killed so far, whoever did it."""
+        with self._lock:
+            return sum(life.was_killed for life in self.lives)
+
     def kill(self, name: str) -> bool:
         """SIGKILL; False if nobody was there."""
         with self._lock:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import cycle
 from random import Random
 from typing import Literal
@@ -20,7 +20,7 @@ _RARE: Mapping[str, float] = {
     "before-commit": 0.5,
     "after-commit": 0.5,
 }
-"""How likely a passage of a fault point ends the process, where that is not one in five."""
+"""How likely a passage of a fault point ends the process, where that is not one in three."""
 
 
 _PATIENCE_S, _OWN_PATIENCE_S = 6.0, 0.5
@@ -52,29 +52,51 @@ class Mood:
     broker_every: float = 60.0
     store_every: float = 60.0
     armed: float = 0.5
-    """The share of kills that happen at a fault point."""
+    """The share of blows after which the next worker in that place ends at a fault point."""
+    deadly: float = 1.0
+    """Of the events that may end their process by themselves, the share that does."""
+    outstanding: int = 150
+    """Events that were published and not answered yet, at most."""
+    events_per_kill: float = 0.0
+    """A blow is left out while fewer events than this were answered for each kill so far; 0 = never."""
+
+
+ENDURING = Mood(
+    pace=1.0,
+    pause_every=20.0,
+    leave_every=20.0,
+    broker_every=100.0,
+    store_every=50.0,
+    armed=0.8,
+    deadly=0.25,
+    outstanding=200,
+    events_per_kill=18.0,
+)
+"""For long runs: as many kills as the answers that must come between them allow."""
+
+MOODS: Mapping[str, Mood] = {"fierce": Mood(), "enduring": ENDURING}
 
 
 def schedule(seed: int, seconds: float, workers: list[str], mood: Mood, *, nodes: int = 1) -> list[Deed]:
     """The deeds of a run in order of time; the same for the same arguments."""
     random = Random(f"{seed}/nemesis")
-    points = list(FAULT_POINTS)
-    random.shuffle(points)
-    next_point = cycle(points)
     deeds: list[Deed] = []
     at = mood.pace
     while at < seconds:
         victims = random.sample(workers, random.randint(1, min(mood.most_at_once, len(workers) - 1)))
         for victim in victims:
             moment = at + random.uniform(0, 0.3)
-            if random.random() < mood.armed:
-                point = next(next_point)
-                deeds.append(Deed(moment, "arm", victim, point=f"{point}:{_RARE.get(point, 0.2)}"))
-            else:
-                deeds.append(Deed(moment, "kill", victim))
+            deeds.append(Deed(moment, "arm" if random.random() < mood.armed else "kill", victim))
         at += mood.pace * random.uniform(0.7, 1.3)
     deeds += _now_and_then(random, seconds, mood, workers, nodes)
     return sorted(deeds, key=lambda deed: deed.at)
+
+
+def points_in_turn(seed: int) -> Iterator[str]:
+    """Settings of a fault point, each point as often as the others."""
+    points = list(FAULT_POINTS)
+    Random(f"{seed}/points").shuffle(points)
+    return (f"{point}:{_RARE.get(point, 0.33)}" for point in cycle(points))
 
 
 def _now_and_then(random: Random, seconds: float, mood: Mood, workers: list[str], nodes: int) -> list[Deed]:
@@ -107,17 +129,24 @@ class Nemesis:
         deeds: list[Deed],
         crew: Crew,
         *,
+        mood: Mood,
+        points: Iterator[str],
         busy: Callable[[int], bool],
+        answered: Callable[[], int],
         hurt_broker: Callable[[int, float], None],
         hurt_store: Callable[[float], None],
     ) -> None:
         self.deeds = deeds
         self._crew = crew
+        self._mood = mood
+        self._points = points
         self._is_busy = busy
+        self._answered = answered
         self._hurt_broker = hurt_broker
         self._hurt_store = hurt_store
         self._end = threading.Event()
         self._busy: list[threading.Thread] = []
+        self._striking: set[Deed] = set()
         self.done: list[tuple[float, Deed]] = []
 
     def run(self) -> None:
@@ -126,8 +155,11 @@ class Nemesis:
         for deed in self.deeds:
             if self._end.wait(max(0.0, began + deed.at - time.monotonic())):
                 break
-            self.done.append((time.time(), deed))
-            self._do(deed)
+            if deed.fault in ("kill", "arm") and not self._earned():
+                continue
+            due = replace(deed, point=next(self._points)) if deed.fault == "arm" else deed
+            self.done.append((time.time(), due))
+            self._do(due)
         for thread in self._busy:
             thread.join()
 
@@ -135,10 +167,15 @@ class Nemesis:
         """No further deeds."""
         self._end.set()
 
+    def _earned(self) -> bool:
+        """Whether enough was answered since the last kills: what never gets anywhere proves little."""
+        return self._answered() >= self._mood.events_per_kill * (self._crew.kills + len(self._striking))
+
     def _do(self, deed: Deed) -> None:
         match deed.fault:
             case "kill" | "arm":
                 # beside the schedule, which does not wait
+                self._striking.add(deed)
                 self._beside(self._strike, deed)
             case "pause":
                 self._crew.pause(deed.worker, deed.seconds)
@@ -151,6 +188,12 @@ class Nemesis:
 
     def _strike(self, deed: Deed) -> None:
         """Kill it in the middle of a node, or another that is in one when it has nothing to do for long."""
+        try:
+            self._strike_whom_it_hurts(deed)
+        finally:
+            self._striking.discard(deed)
+
+    def _strike_whom_it_hurts(self, deed: Deed) -> None:
         began = time.monotonic()
         victim: str | None = None
         while victim is None and time.monotonic() < began + _PATIENCE_S and not self._end.is_set():

@@ -21,7 +21,7 @@ from tests.chaos.crew import Crew
 from tests.chaos.evidence import Answer, ErrorLine, Evidence, Letter, Process, Settled, Size, Step
 from tests.chaos.graph import HISTORY_VARIABLE
 from tests.chaos.journal import Journal, Publisher
-from tests.chaos.nemesis import Nemesis, schedule
+from tests.chaos.nemesis import Nemesis, points_in_turn, schedule
 from tests.chaos.nursery import Life
 from tests.chaos.recipes import planned
 from tests.chaos.records import asks_on
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 GROUP = "chaos"
 EVENTS, RESULTS, LETTERS = "chaos-events", "chaos-results", "chaos-dead-letters"
-_RESTING_S = 3.0
+_RESTING_S = 1.5
 
 
 class Run:
@@ -65,7 +65,7 @@ class Run:
         self.publisher = Publisher(
             servers,
             EVENTS,
-            planned(settings.seed, deadly=settings.deadly),
+            planned(settings.seed, deadly=settings.mood.deadly),
             self.journal,
             room=self._room,
             most=settings.events,
@@ -82,7 +82,10 @@ class Run:
         self.nemesis = Nemesis(
             schedule(settings.seed, settings.seconds, settings.names, settings.mood, nodes=settings.nodes),
             self.crew,
+            mood=settings.mood,
+            points=points_in_turn(settings.seed),
             busy=self.at_work.is_busy,
+            answered=lambda: len(self.answered),
             hurt_broker=self._hurt_broker,
             hurt_store=self._hurt_store,
         )
@@ -125,7 +128,7 @@ class Run:
         log.warning("not at rest after %g s", self.settings.settle)
 
     def _room(self) -> int:
-        return self.settings.outstanding - (self.publisher.asked - len(self.answered))
+        return self.settings.mood.outstanding - (self.publisher.asked - len(self.answered))
 
     def _take_answer(self, message: Message) -> None:
         answer = answer_of(message)

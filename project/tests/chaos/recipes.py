@@ -59,8 +59,10 @@ class Planned:
     attempt: int = 1
 
 
-def planned(seed: int, *, deadly: bool = True) -> Iterator[Planned]:
-    """An endless stream, the same for the same seed. Without `deadly`, no run ends its process."""
+def planned(seed: int, *, deadly: float = 1.0) -> Iterator[Planned]:
+    """An endless stream, the same for the same arguments. Of the runs that would end their process only
+    the share `deadly` does; the others are good.
+    """
     random = Random(seed)
     later: deque[tuple[int, Planned]] = deque()
     number = 0
@@ -77,9 +79,9 @@ def planned(seed: int, *, deadly: bool = True) -> Iterator[Planned]:
                 later = deque(sorted(later, key=lambda each: each[0]))
 
 
-def _first(random: Random, *, deadly: bool) -> tuple[Planned, dict[str, Any]]:
+def _first(random: Random, *, deadly: float) -> tuple[Planned, dict[str, Any]]:
     kind = random.choices(list(_KINDS), list(_KINDS.values()))[0]
-    if not deadly and kind in ("deadly", "crash-loop"):
+    if kind in ("deadly", "crash-loop") and random.random() >= deadly:
         kind = "good"
     event_id = UUID(int=random.getrandbits(128), version=4)
     total = _duration(random)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.nemesis import Mood
+from tests.chaos.nemesis import MOODS, Mood
 from tests.chaos.stores import StoreName
 
 
@@ -22,10 +22,7 @@ class RunSettings:
     nodes: int = 1
     static: bool = False
     """Static membership: a worker that comes back takes its old place without a rebalance."""
-    deadly: bool = True
-    """Whether some events end their process by themselves."""
     events: int = 1_000_000
-    outstanding: int = 150
     session: float = 2.0
     heartbeat: float = 0.5
     max_claims: int = 8
@@ -41,5 +38,6 @@ class RunSettings:
     def command(self) -> str:
         """What repeats this run."""
         parts = [f"python -m tests.chaos --seed {self.seed} --seconds {self.seconds:g} --store {self.store}"]
-        parts.append(f"--workers {self.workers} --nodes {self.nodes} --pace {self.mood.pace:g}")
+        mood = next((name for name, mood in MOODS.items() if mood == self.mood), "of its own")
+        parts.append(f"--workers {self.workers} --nodes {self.nodes} --mood {mood}")
         return " ".join(parts + (["--static"] if self.static else []))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import json
 import logging
 import os
@@ -20,12 +21,14 @@ from typing import IO, Any
 
 from langgraph_integration import service
 from langgraph_integration.config import ConsumerConfig
+from langgraph_integration.ops import monitoring as _monitoring
 from langgraph_integration.ops.logs import configure_logging
 from langgraph_integration.ops.settings import HttpSettings, LogSettings
 from langgraph_integration.store import postgres as _postgres
+from langgraph_workflows import multi_agent_workflow as _multi_agent
 from tests.chaos import graph as _graph
 
-PRELOADED = (_graph, _postgres)
+PRELOADED = (_graph, _multi_agent, _monitoring, _postgres)
 STATS_VARIABLE = "CHAOS_STATS"
 
 _PR_SET_PDEATHSIG = 1
@@ -38,6 +41,9 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    # what was imported is shared by all workers, until a collection touches it
+    gc.collect()
+    gc.freeze()
     children: set[int] = set()
     pending = b""
     while True:
