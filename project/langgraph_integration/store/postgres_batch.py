@@ -29,10 +29,6 @@ HOT = (
     c.PutWrites,
 )
 
-_POSITION = (
-    "'|' || excluded.record_topic || '/' || excluded.record_partition || '/' || excluded.record_offset || '|'"
-)
-
 
 def dialect(statement: str) -> bytes:
     """A common statement for PostgreSQL. Bytes, because it is our own text and no outside value is in it."""
@@ -40,8 +36,8 @@ def dialect(statement: str) -> bytes:
         p="%s",
         now=NOW,
         greatest="greatest",
-        contains=f"strpos(runs.asks, {_POSITION}) > 0",
-        remembered=f"right(runs.asks || {_POSITION}, {ASKS_KEPT})",
+        contains=f"strpos(runs.asks, {sql.POSITION}) > 0",
+        remembered=f"right(runs.asks || {sql.POSITION}, {ASKS_KEPT})",
     ).encode()
 
 

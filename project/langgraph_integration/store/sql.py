@@ -20,6 +20,11 @@ WRITE_COLUMNS = ", ".join(WriteRow._fields)
 CHECKPOINT_ROW = f"VALUES ({', '.join(['{p}'] * len(CheckpointRow._fields))})"
 WRITE_ROW = f"VALUES ({', '.join(['{p}'] * len(WriteRow._fields))})"
 
+POSITION = (
+    "'|' || excluded.record_topic || '/' || excluded.record_partition || '/' || excluded.record_offset || '|'"
+)
+"""`positions.encode_position` of the record that asks."""
+
 _KNOWN = """(excluded.record_topic = runs.record_topic AND excluded.record_partition = runs.record_partition
     AND excluded.record_offset = runs.record_offset OR {contains})"""
 

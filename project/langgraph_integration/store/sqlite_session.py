@@ -14,10 +14,6 @@ from langgraph_integration.store.runs import RunRow, Taken
 from langgraph_integration.store.sqlite_checkpoints import SqliteCheckpoints
 from langgraph_integration.store.sqlite_schema import NOW
 
-_POSITION = (
-    "'|' || excluded.record_topic || '/' || excluded.record_partition || '/' || excluded.record_offset || '|'"
-)
-
 
 def dialect(statement: str) -> str:
     """A common statement for SQLite."""
@@ -25,8 +21,8 @@ def dialect(statement: str) -> str:
         p="?",
         now=NOW,
         greatest="max",
-        contains=f"instr(runs.asks, {_POSITION}) > 0",
-        remembered=f"substr(runs.asks || {_POSITION}, -{ASKS_KEPT})",
+        contains=f"instr(runs.asks, {sql.POSITION}) > 0",
+        remembered=f"substr(runs.asks || {sql.POSITION}, -{ASKS_KEPT})",
     )
 
 
