@@ -1,0 +1,98 @@
+"""Records larger or stranger than anybody thought of, and topics smaller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.langgraph_integration.events import event, headers_of, value_of
+from tests.langgraph_integration.rig import running_rig
+from tests.support import wait_until
+from workflow_events import WorkflowEvent
+
+
+async def test_a_topic_that_takes_less_than_it_said_gets_an_error_that_fits() -> None:
+    """Somebody lowered its limit: the asker is told, and the event does not come back for ever."""
+
+    async def run(_: WorkflowEvent) -> dict[str, Any]:
+        return {"rows": "x" * 5000}
+
+    async with running_rig(run) as rig:
+        rig.sink.true_result_limit_bytes = 2000
+        rig.publish(event())
+        await rig.settled()
+
+    (result,), (letter,) = rig.sink.decoded(), rig.sink.letters()
+    assert (result.status, letter.reason) == ("error", "result-invalid")
+    assert "cannot be sent" in str(result.error)
+
+
+async def test_a_topic_too_small_for_any_verdict_is_waited_for() -> None:
+    """An operator has to raise its limit; the hold says so."""
+    async with running_rig() as rig:
+        rig.sink.true_result_limit_bytes = 10
+        rig.publish(event())
+        await wait_until(lambda: "max.message.bytes" in rig.gate.reasons.get("publish", ""))
+        rig.sink.true_result_limit_bytes = None
+        await rig.settled()
+
+    assert [each.status for each in rig.sink.decoded()] == ["error"]
+
+
+@pytest.mark.parametrize("field", ["workflow_id", "workflow_run_id"])
+async def test_ids_of_a_records_size_end_like_any_other(field: str) -> None:
+    """A hostile producer fills the event up to its limit with an id; both verdicts still fit."""
+    asked = event().model_copy(update={field: "x" * 90_000})
+    async with running_rig() as rig:
+        rig.sink.result_limit_bytes = 80_000
+        rig.sink.dead_letter_limit_bytes = 100_000
+        rig.publish(asked)
+        await rig.settled()
+
+    (result,), (letter,) = rig.sink.decoded(), rig.sink.letters()
+    assert (result.correlation_id, result.status) == (asked.event_id, "error")
+    assert len(getattr(result, field)) == 1024
+    assert letter.reason == "result-invalid"
+
+
+async def test_headers_and_keys_of_a_records_size_end_like_any_other() -> None:
+    """The dead letter says where the record stands; it is the bytes that must fit."""
+    async with running_rig() as rig:
+        rig.sink.dead_letter_limit_bytes = 200_000
+        rig.topic.append(b"no json", key=b"k" * 300_000, headers=[("h" * 10, b"x" * 300_000)])
+        await rig.settled()
+
+    ((key, _, _),) = rig.sink.dead_letters
+    (letter,) = rig.sink.letters()
+    assert key is None
+    assert letter.origin is not None
+    assert (letter.origin.offset, letter.origin.headers) == (0, [])
+
+
+async def test_a_record_time_that_no_calendar_has_is_no_obstacle() -> None:
+    """Whoever writes a record chooses its time."""
+    async with running_rig() as rig:
+        for time_ms in (2**62, -1):
+            record = rig.topic.append(b"no json")
+            rig.topic.set_time(record, time_ms)
+        await rig.settled()
+
+    assert sorted(letter.timestamp.year for letter in rig.sink.letters()) == [1970, 9999]
+
+
+async def test_headers_that_mean_nothing_are_ignored() -> None:
+    """Attempt, deadline and trace come from anybody; what cannot be read counts as absent."""
+    asked = event()
+    headers = [
+        *headers_of(asked),
+        ("attempt", b"\xff\xfe"),
+        ("deadline_ms", b"never"),
+        ("traceparent", b"\x00" * 50),
+        ("", b""),
+    ]
+    async with running_rig() as rig:
+        rig.topic.append(value_of(asked), headers=headers)
+        await rig.settled()
+
+    assert [(each.status, each.attempt) for each in rig.sink.decoded()] == [("success", 1)]
