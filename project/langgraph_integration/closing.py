@@ -1,9 +1,9 @@
-"""Closing what was opened, within a time."""
+"""Opening several things at once, and closing them within a time."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 log = logging.getLogger(__name__)
 
@@ -11,8 +11,28 @@ _CLOSE_S = 2.5
 
 
 async def all_at_once(calls: Sequence[Callable[[], Awaitable[object]]]) -> None:
-    """Await them all. Each is bounded; one after the other they would exceed what a stop may take."""
-    await asyncio.gather(*(call() for call in calls))
+    """Await them all, then raise the first error. Each is bounded; one after the other they would exceed what
+    a stop may take.
+    """
+    answers = await asyncio.gather(*(call() for call in calls), return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+
+
+@asynccontextmanager
+async def meanwhile(call: Awaitable[object]) -> AsyncIterator[None]:
+    """Await `call` while the body runs; raises its error after the body. A body that fails ends it."""
+    task = asyncio.ensure_future(call)
+    # the body may keep the loop for long, as imports do
+    await asyncio.sleep(0)
+    try:
+        yield
+    except BaseException:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+    await task
 
 
 async def closed_within(stack: AsyncExitStack, seconds: float = _CLOSE_S) -> None:

@@ -15,7 +15,7 @@ from uuid import uuid4
 from langgraph_integration.broker.clients import consumer_arguments
 from langgraph_integration.broker.source import KafkaEventSource
 from langgraph_integration.broker.thread import KafkaThread
-from langgraph_integration.closing import all_at_once
+from langgraph_integration.closing import all_at_once, meanwhile
 from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.dead_letter import DeadLetterQueue
 from langgraph_integration.graphs.conversion import outcome_of
@@ -148,24 +148,26 @@ class Engine:
     ) -> "Engine":
         """Open store, graphs, producers and the consumer, in this order; `stack` closes what was opened.
 
-        Raises `ConfigurationError`, `StoreUnavailable` or `BrokerUnavailable`.
+        The producers connect while the graphs are imported. Raises `ConfigurationError`,
+        `StoreUnavailable` or `BrokerUnavailable`.
         """
         store = await stack.enter_async_context(
             open_store(
                 config.state_url, owner=_owner(), lease_time=timedelta(milliseconds=config.session_timeout_ms)
             )
         )
-        registry = await load_registry(config.graphs_file, store.saver)
         threads = install_node_threads(asyncio.get_running_loop(), config.sync_threads)
         around.kafka.start()
         stack.callback(around.kafka.stop)
         clients: list[Callable[[], Awaitable[object]]] = [around.results.stop, around.dlq.stop]
         stack.push_async_callback(all_at_once, clients)
-        await around.results.start()
-        await around.dlq.start()
+        async with meanwhile(all_at_once([around.results.start, around.dlq.start])):
+            registry = await load_registry(config.graphs_file, store.saver)
         engine = cls(config, around, store=store, runner=LangGraphRunner(registry), threads=threads)
         clients.append(engine.source.stop)
         await engine.source.start()
+        # how late it was while graphs were imported says nothing about the service
+        around.kafka.worst_lag_s = 0.0
         engine._begin()
         return engine
 

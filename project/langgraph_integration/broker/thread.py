@@ -25,7 +25,7 @@ class KafkaThread:
         self._thread: threading.Thread | None = None
         self._lag_probe: asyncio.Task[None] | None = None
         self.worst_lag_s = 0.0
-        """The longest that this loop was late, in seconds, since the thread started."""
+        """The longest that this loop was late, in seconds, since the thread started or this was set to 0."""
 
         self.beat_at = 0.0
         """The last sign of life of this loop (monotonic seconds)."""

@@ -61,6 +61,7 @@ def serve(
     1 could not run or the last commit is unknown, 130 forced by a second signal.
     """
     from langgraph_integration.config import ConsumerConfig
+    from langgraph_integration.garbage import hold_garbage
     from langgraph_integration.ops.logs import configure_logging, secrets_of
     from langgraph_integration.ops.settings import HttpSettings, LogSettings, worker_count
 
@@ -83,6 +84,7 @@ def serve(
         from langgraph_integration.ops.supervisor import supervise
 
         return supervise(settings, http, logs, count)
+    hold_garbage()
     from langgraph_integration.service import run
 
     return run(settings, http=http)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
+from langgraph_integration.garbage import hold_garbage
 from langgraph_integration.ops.logs import configure_logging, secrets_of
 from langgraph_integration.ops.metrics import Metrics
 from langgraph_integration.ops.workers.report import Report, WorkerTask
@@ -64,6 +65,7 @@ def main() -> int:
     configure_logging(task.log, secrets=secrets_of(task.config.kafka))
     for handler in logging.getLogger().handlers:
         handler.addFilter(_numbered(task.number))
+    hold_garbage()
     # after the log is set up: what loading the graphs' libraries says is part of it
     from langgraph_integration.service import EXIT_USAGE, run
 
