@@ -135,7 +135,7 @@ chaos: $(VENV)/.dev  ## kill, pause and restart everything, then count: no event
 faults: $(VENV)/.dev  ## each row of the fault table on Apache Kafka, and each guard proved by its removal
 	@$(BIN)/python -m pytest project/tests/faults -m faults $(ARGS)
 
-chaos-long: $(VENV)/.dev  ## the same for an hour: a thousand kills, both databases, one broker and three
+chaos-long: $(VENV)/.dev  ## the same until a thousand were killed: both databases, one broker and three
 	@$(BIN)/python -m tests.chaos.long $(ARGS)
 
 docs: $(VENV)/.dev  ## check that the documents are in step with the code: links, listings, schemas, tables

@@ -32,8 +32,8 @@ _VARIANTS = (
     ("--store", "sqlite"),
     ("--store", "postgres"),
     ("--store", "sqlite", "--static"),
-    ("--store", "postgres", "--static"),
     ("--store", "postgres", "--nodes", "3"),
+    ("--store", "postgres", "--static"),
     ("--store", "sqlite", "--nodes", "3"),
 )
 
