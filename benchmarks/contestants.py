@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import java_peer
 from benchmarks.processes import ROOT, python
 from benchmarks.task import Task
 
@@ -18,31 +19,34 @@ class Contestant:
     name: str
     module: str | None = None
     environment: str = ".venv"
+    java: bool = False
     publishes: bool = True
     all_succeed: bool = True
     """Whether its results carry `"status": "success"`."""
 
-    @property
-    def installed(self) -> bool:
-        """Whether its environment is there."""
-        return (ROOT / self.environment / "bin" / "python").exists()
+    def why_missing(self) -> str:
+        """What keeps it from running here, or nothing."""
+        if self.java:
+            return java_peer.why_missing()
+        there = (ROOT / self.environment / "bin" / "python").exists()
+        return "" if there else f"{self.environment} is missing (make bench makes it)"
 
     def command(self, task: Task) -> list[str]:
         """Its process; prepares `task.folder` for it."""
+        if self.java:
+            return java_peer.command(task)
+        _write_graphs(task)
         if self.module is not None:
-            _write_graphs(task)
             program = [python(self.environment), "-m", f"benchmarks.running.{self.module}"]
             return [*program, task.to_json()]
-        _write_graphs(task)
-        command = [str(Path(python()).with_name("langgraph-kafka")), "serve"]
-        if task.workers != 1:
-            command += ["--workers", str(task.workers)]
-        return [*command, "--from-beginning"]
+        serve = [str(Path(python()).with_name("langgraph-kafka")), "serve", "--from-beginning"]
+        # always: the default with a durable state is one for each core
+        return [*serve, "--workers", str(task.workers)]
 
     def env(self, task: Task) -> dict[str, str]:
         """What its process finds in the environment."""
         marks = {"BENCH_MARKS": str(task.path / "marks"), "PYTHONDONTWRITEBYTECODE": ""}
-        if self.module is not None:
+        if self.module is not None or self.java:
             return marks
         return marks | {
             "KAFKA_BOOTSTRAP_SERVERS": task.servers,
@@ -74,3 +78,4 @@ NAIVE = Contestant("naive (guide's listings)", "naive", PEERS)
 FASTSTREAM = Contestant("FastStream", "faststream_app", PEERS)
 BRIDGE = Contestant("kafka-agent-bridge", "bridge", PEERS, all_succeed=False)
 NO_GRAPH = Contestant("langgraph-kafka, no graph", "no_graph")
+PARALLEL_CONSUMER = Contestant("parallel-consumer (Java)", java=True)

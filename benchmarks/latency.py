@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from benchmarks.contestants import SERVICE, STOCK
+from benchmarks.contest import serving, spent, with_port
+from benchmarks.contestants import STOCK
 from benchmarks.load import event
-from benchmarks.measure import Bench, is_ready
-from benchmarks.processes import Child, python
+from benchmarks.measure import Bench
+from benchmarks.processes import Child, cpu_s, python
 from benchmarks.ratios import Bar, Section, Spread
 from benchmarks.settings import Settings
 from benchmarks.task import Task
-from kafka_devbroker.net import free_ports
 from workflow_events.codec import encode
 
 _ASKS = 300
@@ -33,7 +33,7 @@ def idle_latency(bench: Bench, settings: Settings) -> Section:
         p50s, floors, bares, spreads = [], [], [], []
         for _ in range(settings.pairs):
             floor = _echo(bench)
-            times = _service(bench, state)
+            times, figure = _service(bench, state)
             bare = _bare_run_s(bench, state)
             p50, p99 = _quantile(times, 50), _quantile(times, 99)
             p50s.append(p50 - _quantile(floor, 50) - bare)
@@ -44,13 +44,14 @@ def idle_latency(bench: Bench, settings: Settings) -> Section:
                 f"  {name}: p50 {p50 * 1000:.1f} p95 {_quantile(times, 95) * 1000:.1f} "
                 f"p99 {p99 * 1000:.1f} ms, echo {floors[-1] * 1000:.1f} ms, bare run {bare * 1000:.1f} ms"
             )
-            section.figures.append(
+            section.figures += [
                 (
                     f"{name}: p50 / p95 / p99; echo p50; bare run",
                     f"{p50 * 1000:.1f} / {_quantile(times, 95) * 1000:.1f} / {p99 * 1000:.1f} ms; "
                     f"{floors[-1] * 1000:.1f} ms; {bare * 1000:.1f} ms",
-                )
-            )
+                ),
+                figure,
+            ]
         section.bars.append(
             Bar(f"{name}: p50 above echo floor and bare run", Spread.of(p50s), _ADDED_S, "at most", "s")
         )
@@ -63,10 +64,7 @@ def _quantile(times: list[float], percent: int) -> float:
 
 
 def _task(state: str) -> Task:
-    return Task(
-        graph="five",
-        state=state,
-    )
+    return Task(graph="five", state=state)
 
 
 def _echo(bench: Bench) -> list[float]:
@@ -77,11 +75,11 @@ def _echo(bench: Bench) -> list[float]:
             return _ask(task)
 
 
-def _service(bench: Bench, state: str) -> list[float]:
-    with bench.task(replace(_task(state), http_port=free_ports(1)[0])) as task:
-        with Child(SERVICE.command(task), task.path / "service.log", SERVICE.env(task)) as child:
-            child.wait_for(lambda: is_ready(task.http_port))
-            return _ask(task)
+def _service(bench: Bench, state: str) -> tuple[list[float], tuple[str, str]]:
+    with bench.task(with_port(_task(state))) as task, serving(task) as child:
+        used_s = cpu_s(child.pid)
+        times = _ask(task)
+        return times, spent(child, task, _WARM + _ASKS, since_cpu_s=used_s)
 
 
 def _ask(task: Task) -> list[float]:

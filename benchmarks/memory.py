@@ -3,22 +3,27 @@
 import time
 from dataclasses import replace
 
-from benchmarks.contestants import SERVICE
+from benchmarks.contest import serving, spent, with_port
 from benchmarks.load import publish_backlog
 from benchmarks.measure import Bench, served_facts
-from benchmarks.processes import Child, peak_mib, resident_mib
+from benchmarks.processes import cpu_s, peak_mib, resident_mib
 from benchmarks.ratios import Bar, Section, Spread
 from benchmarks.reader import Reader
 from benchmarks.settings import Settings
 from benchmarks.task import Task
-from kafka_devbroker.net import free_ports
 
 _CROWD = 10_000
 _FIRST = 5_000
 _BACKLOG = 100_000
 _MIB = 1024
 
-_EMPTY = Task(graph="one")
+_LONG_RUNS = {
+    "BENCH_WAIT_S": "600",
+    "WORKFLOW_EXECUTION_TIMEOUT": "900",
+    "WORKFLOW_SHUTDOWN_TIMEOUT": "1",
+}
+
+_EMPTY = Task(graph="one", state="sqlite:")
 
 
 def crowd(bench: Bench, settings: Settings) -> Section:
@@ -29,18 +34,15 @@ def crowd(bench: Bench, settings: Settings) -> Section:
         "The most memory the process ever had while all of them were in flight.",
     )
     count = int(_CROWD * settings.scale)
-    template = replace(
-        _EMPTY, graph="long", count=count, slots=count, state="sqlite:", http_port=free_ports(1)[0]
-    )
+    template = with_port(replace(_EMPTY, graph="long", count=count, slots=count))
     with bench.task(template, partitions=24) as task:
         publish_backlog(task)
-        env = SERVICE.env(task) | {"BENCH_WAIT_S": "600", "WORKFLOW_EXECUTION_TIMEOUT": "900"}
-        env["WORKFLOW_SHUTDOWN_TIMEOUT"] = "1"
-        with Child(SERVICE.command(task), task.path / "service.log", env) as child:
-            began = time.monotonic()
+        with serving(task, _LONG_RUNS) as child:
+            began, used_s = time.monotonic(), cpu_s(child.pid)
             child.wait_for(lambda: _in_flight(task.http_port) >= count, limit_s=180)
             settings.say(f"  {count} in flight after {time.monotonic() - began:.1f} s")
             peak = peak_mib(child.pid)
+            section.figures.append(spent(child, task, count, since_cpu_s=used_s))
     section.bars.append(Bar(f"{count} waiting: peak memory", Spread.of([peak]), _MIB, "at most", "MiB"))
     return section
 
@@ -60,18 +62,17 @@ def backlog(bench: Bench, settings: Settings) -> Section:
         f"I: a backlog of {count:,} events, one step, SQLite, durability `exit`",
         f"Resident memory at the end beside that after the first {_FIRST:,}.",
     )
-    template = replace(_EMPTY, count=count, state="sqlite:", durability="exit", http_port=free_ports(1)[0])
+    template = with_port(replace(_EMPTY, count=count, durability="exit"))
     with bench.task(template) as task:
         publish_backlog(task)
         reader = Reader(task, count)
-        with (
-            reader.child,
-            Child(SERVICE.command(task), task.path / "service.log", SERVICE.env(task)) as child,
-        ):
+        with reader.child, serving(task) as child:
             child.wait_for(lambda: reader.count >= _FIRST, limit_s=300)
             early, began, counted = resident_mib(child.pid), time.monotonic(), reader.count
+            used_s = cpu_s(child.pid)
             child.wait_for(lambda: reader.result is not None, limit_s=3600)
             late, seconds = resident_mib(child.pid), time.monotonic() - began
+            section.figures.append(spent(child, task, count - counted, since_cpu_s=used_s))
     section.bars.append(Bar("resident memory, end over start", Spread.of([late / early]), 1.10, "at most"))
     section.figures.append(
         ("resident memory after the first 5,000 and at the end", f"{early:.0f}, {late:.0f} MiB")

@@ -22,12 +22,7 @@ def read(task: Task, wanted: int, out: Path, *, ok_needed: bool) -> None:
     result became visible, by the monotonic clock.
     """
     consumer = Consumer(
-        {
-            "bootstrap.servers": task.servers,
-            "group.id": "reader",
-            "enable.auto.commit": False,
-            "fetch.wait.max.ms": 5,
-        }
+        {"bootstrap.servers": task.servers, "group.id": "reader", "enable.auto.commit": False}
     )
     partitions = consumer.list_topics(task.results, timeout=10).topics[task.results].partitions
     consumer.assign([TopicPartition(task.results, number, 0) for number in partitions])

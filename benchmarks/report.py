@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import subprocess
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -60,10 +61,16 @@ def machine() -> dict[str, str]:
         "memory": f"{int(memory[1]) // 1024 // 1024} GiB" if memory else "unknown",
         "load before": f"{os.getloadavg()[0]:.1f}",
         "system": platform.platform(terse=True),
-        "Python": platform.python_version(),
+        "Python": f"{platform.python_version()}, {_build()}",
         "versions": ", ".join(f"{name} {version(name)}" for name in _OURS),
         "peers": _peers(),
     }
+
+
+def _build() -> str:
+    # a build without profile-guided optimisation is slower by a tenth and more, ours and LangGraph alike
+    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    return "built with optimisations" if optimised else "built without --enable-optimizations"
 
 
 def _peers() -> str:
@@ -125,6 +132,11 @@ def _page(sections: Sequence[Section], facts: dict[str, Any]) -> str:
         "| | |",
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in facts.items()),
+        "",
+    ]
+    lines += [
+        "H, thousands of waiters on one reader, needs Airflow: "
+        "`.venv-airflow/bin/python -m benchmarks.airflow_waits --waits 5000`.",
         "",
     ]
     for section in sections:

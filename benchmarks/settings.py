@@ -11,11 +11,10 @@ _DURABLE = ("fsync=on", "synchronous_commit=on", "max_connections=200")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`pairs` repetitions; `scale` multiplies the number of events; `full` adds what takes many minutes."""
+    """`pairs` repetitions; `scale` multiplies the number of events; `say` takes a line of progress."""
 
     pairs: int
     scale: float
-    full: bool
     say: Callable[[str], None]
 
     @contextmanager

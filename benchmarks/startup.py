@@ -2,16 +2,14 @@
 
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.contestants import SERVICE
-from benchmarks.measure import Bench, is_ready
-from benchmarks.processes import Child, python
+from benchmarks.contest import serving, with_port
+from benchmarks.measure import Bench
+from benchmarks.processes import python
 from benchmarks.ratios import Bar, Section, Spread
 from benchmarks.settings import Settings
 from benchmarks.task import Task
-from kafka_devbroker.net import free_ports
 
 _READY_S = 2.5
 _HELP_S = 0.4
@@ -24,16 +22,11 @@ def startup(bench: Bench, settings: Settings) -> Section:
         "Start",
         "Topics and group exist, bytecode is compiled, `group.initial.rebalance.delay.ms=0`, SQLite.",
     )
-    template = Task(
-        graph="five",
-        state="sqlite:",
-    )
     ready, helped = [], []
-    with bench.task(replace(template, http_port=free_ports(1)[0])) as task:
+    with bench.task(with_port(Task(graph="five", state="sqlite:"))) as task:
         for number in range(settings.pairs + 1):
             began = time.monotonic()
-            with Child(SERVICE.command(task), task.path / "service.log", SERVICE.env(task)) as child:
-                child.wait_for(lambda: is_ready(task.http_port))
+            with serving(task):
                 # the first start makes the group
                 ready += [time.monotonic() - began] if number else []
             began = time.monotonic()
