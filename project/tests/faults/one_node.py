@@ -1,0 +1,60 @@
+"""A graph of one node that does what its event says; its executions stand in the history of the programme."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from functools import cache
+from pathlib import Path
+from typing import TypedDict
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph import END, START, StateGraph
+
+from tests.chaos.graph import HISTORY_VARIABLE
+from tests.support import wait_until
+
+
+class Order(TypedDict, total=False):
+    """`waits_for`: a file that must be there before the run ends. `broken_while`: a file that makes every run
+    fail for good while it is there.
+    """
+
+    waits_for: str
+    broken_while: str
+    done: bool
+
+
+async def work(state: Order, config: RunnableConfig) -> Order:
+    """Note the execution, then do as told."""
+    line = {
+        "event": str(config["configurable"]["thread_id"]),
+        "node": "work",
+        "what": "start",
+        "epoch": int(config["configurable"].get("lease_epoch", 0)),
+        "pid": os.getpid(),
+        "time": time.time(),
+    }
+    os.write(_history(), json.dumps(line).encode() + b"\n")
+    if _there(state.get("broken_while")):
+        raise ValueError("this release cannot do that")
+    if "waits_for" in state:
+        await wait_until(lambda: _there(state["waits_for"]), 3600, "the file")
+    return {"done": True}
+
+
+def _there(path: str | None) -> bool:
+    return path is not None and Path(path).exists()
+
+
+@cache
+def _history() -> int:
+    return os.open(os.environ[HISTORY_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+
+_builder = StateGraph(Order)
+_builder.add_node("work", work)
+_builder.add_edge(START, "work")
+_builder.add_edge("work", END)
+graph = _builder.compile()
