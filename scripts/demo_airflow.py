@@ -83,7 +83,7 @@ def follow(chain: Chain, console: Console, run: str, ending: threading.Event) ->
                 seen[name] = state
                 passed = time.monotonic() - begin
                 console.print(f"{passed:5.1f} s  {name:28} {state:10} {_SYMBOLS.get(state, '')}")
-        state = chain.airflow.run_state(DAG, run)
+        state = str(chain.airflow.run(DAG, run)["state"])
         if state in ("success", "failed"):
             return state
         ending.wait(_INTERVAL)

@@ -205,8 +205,9 @@ def postgres_dsn(postgres_server: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def airflow_chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """A real Airflow, a broker of its own and the service, for all tests that are marked `airflow`."""
-    begin = time.monotonic()
-    with running_chain(tmp_path_factory.mktemp("chain")) as chain, MemoryWatch(chain.airflow) as memory:
+    begin, folder = time.monotonic(), tmp_path_factory.mktemp("chain")
+    settings = {"AIRFLOW__LANGGRAPH_KAFKA__RUN_URL": "https://runs.example.com/?id={event_id}"}
+    with running_chain(folder, settings=settings) as chain, MemoryWatch(chain.airflow) as memory:
         ready = time.monotonic()
         yield chain
         _AIRFLOW_FIGURES.append(

@@ -1,7 +1,7 @@
 """One run through Airflow's life: retries, clears, kills and marks, in a real Airflow.
 
 The workflow writes a line into a journal for every step that it really executes, so that these tests count
-runs and do not believe records.
+runs and do not believe records. Most of their time they wait, so the stories among them run side by side.
 """
 
 from __future__ import annotations
@@ -9,23 +9,30 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.airflow_chain import Chain, SeenRecord
+from tests.support.stories import Stories, begun, story
 from tests.support.waiting import wait_until_sync
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
 
 TASK = "ask"
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    """Where the workflow notes what it executes."""
-    return tmp_path / "journal"
+@pytest.fixture(scope="module")
+def stories(
+    request: pytest.FixtureRequest, airflow_chain: Chain, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stories]:
+    """Those of this module that are to be run, all begun."""
+    here = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    chosen = [item.function for item in here if item.module is request.module]
+    with begun(chosen, airflow_chain, tmp_path_factory.mktemp("stories")) as running:
+        yield running
 
 
 def steps(journal: Path) -> Counter[str]:
@@ -60,88 +67,95 @@ def cancels(chain: Chain, event_id: str) -> list[SeenRecord]:
     return [ask for ask in chain.asks(event_id) if ask.body["event_type"] == "workflow.cancel"]
 
 
+@story
 def test_a_task_that_fails_after_its_result_is_retried_without_another_run(
-    airflow_chain: Chain, journal: Path
+    chain: Chain, folder: Path
 ) -> None:
     """The second try gets the finished result: nothing runs, and nothing is paid, twice."""
-    airflow, dag_id = airflow_chain.airflow, "probe_stumbling"
-    run = begin(airflow_chain, dag_id, {"journal": str(journal), "echo": "once"})
+    journal = folder / "journal"
+    airflow, dag_id = chain.airflow, "probe_stumbling"
+    run = begin(chain, dag_id, {"journal": str(journal), "echo": "once"})
 
-    assert airflow.finish(dag_id, run, 90) == "success"
+    assert airflow.finish(dag_id, run) == "success"
     assert airflow.task(dag_id, run, "ask_and_stumble")["try_number"] == 2
     assert airflow.xcom(dag_id, run, "ask_and_stumble")["echo"] == "once"
     assert steps(journal) == {"begin": 1, "work": 1}
 
 
-def test_a_retry_goes_on_with_the_run_that_is_still_there(
-    airflow_chain: Chain, journal: Path, tmp_path: Path
-) -> None:
+@story
+def test_a_retry_goes_on_with_the_run_that_is_still_there(chain: Chain, folder: Path) -> None:
     """A try that gave up waiting is followed by one that takes the same run's result."""
-    airflow, dag_id = airflow_chain.airflow, "probe_impatient"
-    gate = tmp_path / "gate"
-    run = begin(airflow_chain, dag_id, {"journal": str(journal), "gate": str(gate)})
+    journal = folder / "journal"
+    airflow, dag_id = chain.airflow, "probe_impatient"
+    gate = folder / "gate"
+    run = begin(chain, dag_id, {"journal": str(journal), "gate": str(gate)})
     airflow.wait_for_task(dag_id, run, TASK, "deferred")
-    event_id = id_of(airflow_chain, dag_id, run)
-    wait_until_sync(lambda: len(airflow_chain.asks(event_id)) >= 2, 60, "the second try to ask")
+    event_id = id_of(chain, dag_id, run)
+    airflow.wait_for(lambda: len(chain.asks(event_id)) >= 2, description="the second try to ask")
     gate.touch()
 
-    assert airflow.finish(dag_id, run, 90) == "success"
-    assert written(airflow_chain, event_id)[:2] == [("workflow.triggered", 1), ("workflow.triggered", 2)]
+    assert airflow.finish(dag_id, run) == "success"
+    assert written(chain, event_id)[:2] == [("workflow.triggered", 1), ("workflow.triggered", 2)]
     assert "Workflow result not received within 4 s" in airflow.log(dag_id, run, TASK, 1)
     assert steps(journal)["begin"] == 1
 
 
-def test_a_retry_never_takes_the_failure_of_the_try_before(
-    airflow_chain: Chain, journal: Path, tmp_path: Path
-) -> None:
+@story
+def test_a_retry_never_takes_the_failure_of_the_try_before(chain: Chain, folder: Path) -> None:
     """The first try's error is on the topic; the second try waits for its own verdict and gets a success,
     from a run that was resumed and not begun again.
     """
-    airflow, dag_id = airflow_chain.airflow, "probe_retrying"
-    mended = tmp_path / "mended"
-    run = begin(airflow_chain, dag_id, {"journal": str(journal), "fail_until": str(mended)})
+    journal = folder / "journal"
+    airflow, dag_id = chain.airflow, "probe_retrying"
+    mended = folder / "mended"
+    run = begin(chain, dag_id, {"journal": str(journal), "fail_until": str(mended)})
     airflow.wait_for_task(dag_id, run, TASK, "up_for_retry")
     mended.touch()
 
-    assert airflow.finish(dag_id, run, 90) == "success"
-    results = airflow_chain.results(id_of(airflow_chain, dag_id, run))
+    assert airflow.finish(dag_id, run) == "success"
+    results = chain.results(id_of(chain, dag_id, run))
     assert [(each.body["status"], each.body["attempt"]) for each in results] == [("error", 1), ("success", 2)]
     assert steps(journal) == {"begin": 1, "work": 2}
 
 
-def test_a_cleared_task_runs_anew_by_default(airflow_chain: Chain, journal: Path) -> None:
+@story
+def test_a_cleared_task_runs_anew_by_default(chain: Chain, folder: Path) -> None:
     """`on_clear="rerun"`: a person who clears a task wants it done again."""
-    airflow, dag_id = airflow_chain.airflow, "probe"
-    run = begin(airflow_chain, dag_id, {"journal": str(journal)})
+    journal = folder / "journal"
+    airflow, dag_id = chain.airflow, "probe"
+    run = begin(chain, dag_id, {"journal": str(journal)})
     assert airflow.finish(dag_id, run) == "success"
-    before = id_of(airflow_chain, dag_id, run)
+    before = id_of(chain, dag_id, run)
     airflow.clear(dag_id, run, TASK)
-    wait_until_sync(lambda: airflow.task(dag_id, run, TASK)["try_number"] == 2, 30, "the second try")
+    airflow.wait_for(lambda: airflow.task(dag_id, run, TASK)["try_number"] == 2, 60, "the second try")
 
     assert airflow.finish(dag_id, run) == "success"
-    after = id_of(airflow_chain, dag_id, run)
+    after = id_of(chain, dag_id, run)
     assert after != before
-    assert written(airflow_chain, after) == [("workflow.triggered", 1)]
+    assert written(chain, after) == [("workflow.triggered", 1)]
     assert steps(journal) == {"begin": 2, "work": 2}
 
 
-def test_a_cleared_task_takes_the_same_run_if_it_says_so(airflow_chain: Chain, journal: Path) -> None:
+@story
+def test_a_cleared_task_takes_the_same_run_if_it_says_so(chain: Chain, folder: Path) -> None:
     """`on_clear="reattach"`: the finished result is taken again, nothing is executed."""
-    airflow, dag_id = airflow_chain.airflow, "probe_reattach"
-    run = begin(airflow_chain, dag_id, {"journal": str(journal)})
+    journal = folder / "journal"
+    airflow, dag_id = chain.airflow, "probe_reattach"
+    run = begin(chain, dag_id, {"journal": str(journal)})
     assert airflow.finish(dag_id, run) == "success"
-    before = id_of(airflow_chain, dag_id, run)
+    before = id_of(chain, dag_id, run)
     airflow.clear(dag_id, run, TASK)
-    wait_until_sync(lambda: airflow.task(dag_id, run, TASK)["try_number"] == 2, 30, "the second try")
+    airflow.wait_for(lambda: airflow.task(dag_id, run, TASK)["try_number"] == 2, 60, "the second try")
 
     assert airflow.finish(dag_id, run) == "success"
-    assert id_of(airflow_chain, dag_id, run) == before
-    assert written(airflow_chain, before) == [("workflow.triggered", 1), ("workflow.triggered", 2)]
+    assert id_of(chain, dag_id, run) == before
+    assert written(chain, before) == [("workflow.triggered", 1), ("workflow.triggered", 2)]
     assert steps(journal) == {"begin": 1, "work": 1}
 
 
-def test_a_task_marked_failed_sends_a_cancel(airflow_chain: Chain, tmp_path: Path) -> None:
+def test_a_task_marked_failed_sends_a_cancel(airflow_chain: Chain, stories: Stories, tmp_path: Path) -> None:
     """Within five seconds the events topic says which run is to end, for which attempt, and why."""
+    stories.wait_for_all()
     airflow, dag_id = airflow_chain.airflow, "probe"
     gate = tmp_path / "gate"
     run = begin(airflow_chain, dag_id, {"gate": str(gate)})
@@ -157,82 +171,93 @@ def test_a_task_marked_failed_sends_a_cancel(airflow_chain: Chain, tmp_path: Pat
     assert cancel.body["payload"]["data"]["reason"]
 
 
-def test_a_cleared_task_revokes_the_cancel_of_its_earlier_try(
-    airflow_chain: Chain, journal: Path, tmp_path: Path
-) -> None:
+@story
+def test_a_cleared_task_revokes_the_cancel_of_its_earlier_try(chain: Chain, folder: Path) -> None:
     """Cleared while it waited, with "reattach": the cancel counts for the first attempt, and the second
     one's ask follows it in the same partition, so that the run goes on for it.
     """
-    airflow, dag_id = airflow_chain.airflow, "probe_reattach"
-    gate = tmp_path / "gate"
-    run = begin(airflow_chain, dag_id, {"journal": str(journal), "gate": str(gate)})
+    journal = folder / "journal"
+    airflow, dag_id = chain.airflow, "probe_reattach"
+    gate = folder / "gate"
+    run = begin(chain, dag_id, {"journal": str(journal), "gate": str(gate)})
     airflow.wait_for_task(dag_id, run, TASK, "deferred")
-    event_id = id_of(airflow_chain, dag_id, run)
-    _wait_for_triggerer(airflow_chain, dag_id, run)
+    event_id = id_of(chain, dag_id, run)
+    _wait_for_triggerer(chain, dag_id, run)
     airflow.clear(dag_id, run, TASK)
-    wait_until_sync(lambda: cancels(airflow_chain, event_id), 10, "the cancel")
-    wait_until_sync(
-        lambda: ("workflow.triggered", 2) in written(airflow_chain, event_id), 30, "the second ask"
-    )
+    airflow.wait_for(lambda: cancels(chain, event_id), 60, "the cancel")
+    airflow.wait_for(lambda: ("workflow.triggered", 2) in written(chain, event_id), 60, "the second ask")
     gate.touch()
 
     assert airflow.finish(dag_id, run) == "success"
-    assert set(written(airflow_chain, event_id)) == {
+    assert set(written(chain, event_id)) == {
         ("workflow.triggered", 1),
         ("workflow.cancel", 1),
         ("workflow.triggered", 2),
     }
-    assert len({ask.offset[0] for ask in airflow_chain.asks(event_id)}) == 1
+    assert len({ask.offset[0] for ask in chain.asks(event_id)}) == 1
     assert steps(journal)["begin"] == 1
 
 
-def test_a_timeout_sends_a_cancel_only_if_told_so(airflow_chain: Chain, tmp_path: Path) -> None:
+@story
+def test_a_timeout_sends_a_cancel_only_if_told_so(chain: Chain, folder: Path) -> None:
     """`cancel_on_timeout=True`: nobody will come back for the run."""
-    airflow, dag_id = airflow_chain.airflow, "probe_cancelling"
-    gate = tmp_path / "gate"
-    run = begin(airflow_chain, dag_id, {"gate": str(gate)})
+    airflow, dag_id = chain.airflow, "probe_cancelling"
+    gate = folder / "gate"
+    run = begin(chain, dag_id, {"gate": str(gate)})
 
     assert airflow.finish(dag_id, run) == "failed"
     gate.touch()
-    (cancel,) = cancels(airflow_chain, id_of(airflow_chain, dag_id, run))
+    (cancel,) = cancels(chain, id_of(chain, dag_id, run))
     assert cancel.body["payload"]["data"]["reason"] == "timeout"
 
 
-@pytest.mark.parametrize("dag_id", ["probe_blocking", "probe_calling"])
-def test_a_task_that_is_killed_in_its_worker_sends_a_cancel(
-    airflow_chain: Chain, tmp_path: Path, dag_id: str
-) -> None:
-    """The blocking operator, and the guide's call inside a task, marked failed while they wait there."""
-    airflow = airflow_chain.airflow
-    gate = tmp_path / "gate"
-    run = begin(airflow_chain, dag_id, {"gate": str(gate)})
-    event_id = _asked(airflow_chain, dag_id, run)
+@story
+def test_an_operator_that_is_killed_in_its_worker_sends_a_cancel(chain: Chain, folder: Path) -> None:
+    """With `deferrable=False`, marked failed while it waits there."""
+    _mark_failed_in_worker(chain, folder, "probe_blocking")
+
+
+@story
+def test_a_call_that_is_killed_in_its_worker_sends_a_cancel(chain: Chain, folder: Path) -> None:
+    """The guide's call inside a task, whose task is marked failed while it waits there."""
+    _mark_failed_in_worker(chain, folder, "probe_calling")
+
+
+def _mark_failed_in_worker(chain: Chain, folder: Path, dag_id: str) -> None:
+    airflow = chain.airflow
+    gate = folder / "gate"
+    run = begin(chain, dag_id, {"gate": str(gate)})
+    event_id = _asked(chain, dag_id, run)
     airflow.mark(dag_id, run, TASK, "failed")
-    (cancel,) = wait_until_sync(lambda: cancels(airflow_chain, event_id), 15, "the cancel")
+    (cancel,) = airflow.wait_for(lambda: cancels(chain, event_id), 60, "the cancel")
     gate.touch()
 
     assert cancel.body["payload"]["data"]["reason"] == "task killed while it ran"
 
 
-def test_a_worker_that_crashes_leaves_the_run_to_the_next_try(
-    airflow_chain: Chain, journal: Path, tmp_path: Path
-) -> None:
+@story
+def test_a_worker_that_crashes_leaves_the_run_to_the_next_try(chain: Chain, folder: Path) -> None:
     """SIGKILL for the task's process, where no hook runs: the retry goes on with the same run."""
-    airflow, dag_id = airflow_chain.airflow, "probe_blocking"
-    gate = tmp_path / "gate"
-    run = begin(airflow_chain, dag_id, {"journal": str(journal), "gate": str(gate)})
-    event_id = _asked(airflow_chain, dag_id, run)
+    journal = folder / "journal"
+    airflow, dag_id = chain.airflow, "probe_blocking"
+    gate = folder / "gate"
+    run = begin(chain, dag_id, {"journal": str(journal), "gate": str(gate)})
+    event_id = _asked(chain, dag_id, run)
     os.kill(airflow.task(dag_id, run, TASK)["pid"], signal.SIGKILL)
-    wait_until_sync(lambda: len(airflow_chain.asks(event_id)) == 2, 60, "the second try to ask")
+    airflow.wait_for(lambda: len(chain.asks(event_id)) == 2, description="the second try to ask")
     gate.touch()
 
     assert airflow.finish(dag_id, run) == "success"
-    assert written(airflow_chain, event_id) == [("workflow.triggered", 1), ("workflow.triggered", 2)]
+    assert written(chain, event_id) == [("workflow.triggered", 1), ("workflow.triggered", 2)]
     assert steps(journal) == {"begin": 1, "work": 1}
 
 
-def test_a_broker_that_does_not_answer_fails_the_task_loudly(airflow_chain: Chain, journal: Path) -> None:
+def test_a_broker_that_does_not_answer_fails_the_task_loudly(
+    airflow_chain: Chain, stories: Stories, tmp_path: Path
+) -> None:
     """The try says why it could not publish; the next one, with the broker back, runs the workflow once."""
+    stories.wait_for_all()
+    journal = tmp_path / "journal"
     airflow, dag_id = airflow_chain.airflow, "probe_retrying"
     airflow.wait_for_dag(dag_id)
     airflow_chain.broker.pause()
@@ -242,17 +267,19 @@ def test_a_broker_that_does_not_answer_fails_the_task_loudly(airflow_chain: Chai
     finally:
         airflow_chain.broker.resume()
 
-    assert airflow.finish(dag_id, run, 90) == "success"
+    assert airflow.finish(dag_id, run) == "success"
     log = airflow.log(dag_id, run, TASK, 1)
     assert "nothing was published" in log
     assert airflow_chain.broker.bootstrap_servers in log
     assert steps(journal) == {"begin": 1, "work": 1}
 
 
-def test_what_the_workflow_cannot_do_is_not_tried_again(airflow_chain: Chain, journal: Path) -> None:
+@story
+def test_what_the_workflow_cannot_do_is_not_tried_again(chain: Chain, folder: Path) -> None:
     """A `failure` is the workflow's own no: Airflow does not retry although retries are left."""
-    airflow, dag_id = airflow_chain.airflow, "probe_retrying"
-    run = begin(airflow_chain, dag_id, {"journal": str(journal), "unfulfilled": "there is no such city"})
+    journal = folder / "journal"
+    airflow, dag_id = chain.airflow, "probe_retrying"
+    run = begin(chain, dag_id, {"journal": str(journal), "unfulfilled": "there is no such city"})
 
     assert airflow.finish(dag_id, run) == "failed"
     assert airflow.task(dag_id, run, TASK)["try_number"] == 1
@@ -260,12 +287,13 @@ def test_what_the_workflow_cannot_do_is_not_tried_again(airflow_chain: Chain, jo
     assert steps(journal) == {"begin": 1, "work": 1}
 
 
-def test_a_result_never_passes_through_airflows_logs(airflow_chain: Chain) -> None:
+@story
+def test_a_result_never_passes_through_airflows_logs(chain: Chain, folder: Path) -> None:
     """900 KB of answer reach XCom; the trigger's event, which Airflow writes into its database and the
     task's log, is a claim check.
     """
-    airflow, dag_id = airflow_chain.airflow, "probe"
-    run = begin(airflow_chain, dag_id, {"bytes": 900_000})
+    airflow, dag_id = chain.airflow, "probe"
+    run = begin(chain, dag_id, {"bytes": 900_000})
 
     assert airflow.finish(dag_id, run) == "success"
     assert len(airflow.xcom(dag_id, run, TASK)["padding"]) == 900_000
@@ -282,9 +310,9 @@ def _asked(chain: Chain, dag_id: str, run: str) -> str:
                 return record.key
         return ""
 
-    return wait_until_sync(new, 30, "the task to ask")
+    return chain.airflow.wait_for(new, 60, "the task to ask")
 
 
 def _wait_for_triggerer(chain: Chain, dag_id: str, run: str) -> None:
     """Until a triggerer has picked the wait up there is nobody who could hear of a mark or a clear."""
-    wait_until_sync(lambda: chain.airflow.task(dag_id, run, TASK)["triggerer_job"], 30, "a triggerer")
+    chain.airflow.wait_for(lambda: chain.airflow.task(dag_id, run, TASK)["triggerer_job"], 60, "a triggerer")

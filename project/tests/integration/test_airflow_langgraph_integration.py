@@ -3,7 +3,8 @@
     pytest project/tests/integration/test_airflow_langgraph_integration.py -v -s
 
 Airflow runs in its own environment (`make airflow`), the service in this one, Kafka beside them. The first
-seven tests are the guide's acceptance criteria; the others run every DAG that it prints or that we ship.
+seven tests are the guide's acceptance criteria; the others run every DAG that it prints or that we ship. All
+runs are started first, and then each is looked at.
 """
 
 from __future__ import annotations
@@ -21,16 +22,35 @@ from workflow_events import EventSource, EventType, WorkflowEvent, WorkflowResul
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(120)]
 
 GUIDE_DAG = "langgraph_integration_dag"
+LISTINGS = {
+    "guide_publishing": "trigger_langgraph_workflow",
+    "langgraph_workflow_dag": "trigger_and_wait_for_result",
+    "my_workflow": "process_result",
+}
+"""The DAGs of the guide's listings, each with the task that leaves what it promises."""
+
+QUESTIONS = [f"question {n}" for n in range(4)]
+PERMANENT = "the ledger has no page 7"
+OTHERS = (*LISTINGS, "langgraph_patterns_dag", "langgraph_fan_out_dag")
 
 
 @pytest.fixture(scope="module")
-def finished_run(airflow_chain: Chain) -> str:
-    """A run of the guide's DAG that has ended well."""
+def runs(airflow_chain: Chain) -> dict[str, str]:
+    """The runs of this module, all started: by DAG, those of `probe` by what they were told."""
     airflow = airflow_chain.airflow
-    airflow.wait_for_dag(GUIDE_DAG)
-    run = airflow.trigger(GUIDE_DAG)
-    assert airflow.finish(GUIDE_DAG, run, 90) == "success"
-    return run
+    for dag_id in (GUIDE_DAG, "probe", "langgraph_started_by_result_dag", *OTHERS):
+        airflow.wait_for_dag(dag_id)
+    started = {GUIDE_DAG: airflow.trigger(GUIDE_DAG)}
+    started[PERMANENT] = airflow.trigger("probe", {"told": {"fail": PERMANENT}})
+    started |= {each: airflow.trigger("probe", {"told": {"echo": each}}) for each in QUESTIONS}
+    return started | {dag_id: airflow.trigger(dag_id) for dag_id in OTHERS}
+
+
+@pytest.fixture(scope="module")
+def finished_run(airflow_chain: Chain, runs: dict[str, str]) -> str:
+    """A run of the guide's DAG that has ended well."""
+    assert airflow_chain.airflow.finish(GUIDE_DAG, runs[GUIDE_DAG]) == "success"
+    return runs[GUIDE_DAG]
 
 
 @pytest.fixture(scope="module")
@@ -84,15 +104,14 @@ def test_4_the_result_comes_back_to_airflow(airflow_chain: Chain, finished_run: 
     assert airflow.xcom(GUIDE_DAG, finished_run, "process_result")["completed"] is True
 
 
-def test_5_an_error_reaches_the_task_at_once(airflow_chain: Chain) -> None:
+def test_5_an_error_reaches_the_task_at_once(airflow_chain: Chain, runs: dict[str, str]) -> None:
     """A workflow that fails permanently fails its task with its own words, long before the timeout."""
-    airflow = airflow_chain.airflow
-    airflow.wait_for_dag("probe")
-    run = airflow.trigger("probe", {"told": {"fail": "the ledger has no page 7"}})
+    airflow, run = airflow_chain.airflow, runs[PERMANENT]
 
-    assert airflow.finish("probe", run, 40) == "failed"
+    assert airflow.finish("probe", run) == "failed"
+    assert airflow.run("probe", run)["duration"] < 50, "its timeout is 60 s"
     assert "Workflow failed" in airflow.log("probe", run, "ask")
-    assert "the ledger has no page 7" in airflow.log("probe", run, "ask")
+    assert PERMANENT in airflow.log("probe", run, "ask")
     event_id = airflow.xcom("probe", run, "ask", "langgraph_event_id")
     letters = airflow_chain.records(airflow_chain.topics.dead_letters)
     assert [letter.body["reason"] for letter in letters if event_id in str(letter.body)] == ["permanent"]
@@ -111,55 +130,42 @@ def test_6_events_and_results_keep_to_the_schema(airflow_chain: Chain, event_id:
     assert {"completed", "agent_results", "task", "metadata"} <= set(answer.result)
 
 
-def test_7_many_runs_end_to_end_each_with_its_own_answer(airflow_chain: Chain) -> None:
+def test_7_many_runs_end_to_end_each_with_its_own_answer(airflow_chain: Chain, runs: dict[str, str]) -> None:
     """Four runs at a time through the whole chain: none gets another's result."""
-    airflow = airflow_chain.airflow
-    airflow.wait_for_dag("probe")
-    runs = {n: airflow.trigger("probe", {"told": {"echo": f"question {n}"}}) for n in range(4)}
-
-    for n, run in runs.items():
-        assert airflow.finish("probe", run, 60) == "success"
-        assert airflow.xcom("probe", run, "ask")["echo"] == f"question {n}"
+    for question in QUESTIONS:
+        assert airflow_chain.airflow.finish("probe", runs[question]) == "success"
+        assert airflow_chain.airflow.xcom("probe", runs[question], "ask")["echo"] == question
 
 
-@pytest.mark.parametrize(
-    ("dag_id", "task_id"),
-    [
-        ("guide_publishing", "trigger_langgraph_workflow"),
-        ("langgraph_workflow_dag", "trigger_and_wait_for_result"),
-        ("my_workflow", "process_result"),
-    ],
-)
-def test_the_guides_listings_run_as_printed(airflow_chain: Chain, dag_id: str, task_id: str) -> None:
+@pytest.mark.parametrize("dag_id", LISTINGS)
+def test_the_guides_listings_run_as_printed(airflow_chain: Chain, runs: dict[str, str], dag_id: str) -> None:
     """Its three Airflow examples, with their names and imports, leave what they promise in XCom."""
-    airflow = airflow_chain.airflow
-    airflow.wait_for_dag(dag_id)
-    run = airflow.trigger(dag_id)
+    airflow, run, task_id = airflow_chain.airflow, runs[dag_id], LISTINGS[dag_id]
 
-    assert airflow.finish(dag_id, run, 60) == "success", airflow.log(dag_id, run, task_id)
+    assert airflow.finish(dag_id, run) == "success", airflow.log(dag_id, run, task_id)
     left = airflow.xcom(dag_id, run, task_id)
     assert (left["completed"] is True) if isinstance(left, dict) else left
 
 
-def test_every_way_to_ask_works(airflow_chain: Chain) -> None:
+def test_every_way_to_ask_works(airflow_chain: Chain, runs: dict[str, str]) -> None:
     """Operator deferred and blocking, decorator, call inside a task, and asking here, waiting there."""
     dag_id, airflow = "langgraph_patterns_dag", airflow_chain.airflow
-    airflow.wait_for_dag(dag_id)
-    run = airflow.trigger(dag_id)
+    run = runs[dag_id]
 
-    assert airflow.finish(dag_id, run, 90) == "success"
+    assert airflow.finish(dag_id, run) == "success"
     for task_id in ("operator", "blocking_operator", "decorated", "wait_elsewhere"):
         assert airflow.xcom(dag_id, run, task_id)["completed"] is True
     assert airflow.xcom(dag_id, run, "called_inside") == "data_processed"
 
 
-def test_a_fan_out_gives_partial_results_and_names_the_failures(airflow_chain: Chain) -> None:
+def test_a_fan_out_gives_partial_results_and_names_the_failures(
+    airflow_chain: Chain, runs: dict[str, str]
+) -> None:
     """Two of three inputs are good: the DAG has two results and says which one is missing."""
     dag_id, airflow = "langgraph_fan_out_dag", airflow_chain.airflow
-    airflow.wait_for_dag(dag_id)
-    run = airflow.trigger(dag_id)
+    run = runs[dag_id]
 
-    airflow.finish(dag_id, run, 90)
+    airflow.finish(dag_id, run)
     gathered = airflow.xcom(dag_id, run, "gather")
     assert (gathered["succeeded"], gathered["of"]) == (2, 3)
     assert [failed["index"] for failed in gathered["failed"]] == [2]
@@ -171,20 +177,20 @@ def test_a_result_starts_a_dag(airflow_chain: Chain, finished_run: str) -> None:
     dag_id, airflow = "langgraph_started_by_result_dag", airflow_chain.airflow
     airflow.wait_for_dag(dag_id)
 
-    def runs() -> list[dict[str, Any]]:
+    def succeeded() -> list[dict[str, Any]]:
         return [run for run in airflow.get(f"dags/{dag_id}/dagRuns")["dag_runs"] if run["state"] == "success"]
 
-    found = wait_until_sync(runs, 60, "a run of the started DAG")
+    found = airflow.wait_for(succeeded, description="a run of the started DAG")
     used = [each for run in found for each in airflow.xcom(dag_id, run["dag_run_id"], "use_result")]
     assert finished_run in [each["workflow_run_id"] for each in used]
     assert all(each["result"]["completed"] for each in used)
 
 
 def test_the_task_links_to_its_run(airflow_chain: Chain, finished_run: str, event_id: str) -> None:
-    """A person gets from the task to the run's page."""
+    """A person gets from the task to the page that the configuration names."""
     links = airflow_chain.airflow.links(GUIDE_DAG, finished_run, "trigger_langgraph_workflow")
 
-    assert event_id in links["LangGraph run"]
+    assert links["LangGraph run"] == f"https://runs.example.com/?id={event_id}"
 
 
 def test_nothing_of_ours_failed_to_import(airflow_chain: Chain) -> None:

@@ -96,15 +96,17 @@ def _partition(consumer: Consumer, topic: str, partition: int) -> list[SeenRecor
         return found
     consumer.assign([TopicPartition(topic, partition, low)])
     while not found or found[-1].offset[1] < high - 1:
-        for message in consumer.consume(500, timeout=1.0):
-            assert message.error() is None, message.error()
-            key, value, offset = message.key(), message.value(), message.offset()
-            assert key is not None
-            assert value is not None
-            assert offset is not None
-            pairs = message.headers() or []
-            headers = RecordHeaders.parse(pairs.items() if isinstance(pairs, dict) else pairs)
-            found.append(SeenRecord(key.decode(), json.loads(value), headers, (partition, offset)))
+        message = consumer.poll(1.0)
+        if message is None:
+            continue
+        assert message.error() is None, message.error()
+        key, value, offset = message.key(), message.value(), message.offset()
+        assert key is not None
+        assert value is not None
+        assert offset is not None
+        pairs = message.headers() or []
+        headers = RecordHeaders.parse(pairs.items() if isinstance(pairs, dict) else pairs)
+        found.append(SeenRecord(key.decode(), json.loads(value), headers, (partition, offset)))
     return found
 
 

@@ -18,14 +18,16 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kafka_devbroker.net import free_ports
 from kafka_devbroker.process import GuardedProcess
 from tests.support.waiting import wait_until_sync
+
+T = TypeVar("T")
 
 ROOT: Final = Path(__file__).parents[3]
 AIRFLOW_3: Final = ROOT / ".venv-airflow"
@@ -35,6 +37,9 @@ _COMPONENTS: Final = ("scheduler", "dag-processor", "api-server", "triggerer")
 _START_TIMEOUT: Final = 300.0
 _STOP_TIMEOUT: Final = 15.0
 _HTTP_TIMEOUT: Final = 30.0
+_PATIENCE: Final = 120.0
+_LOOK_EVERY: Final = 0.3
+"""Seconds: who asks an API server of one process more often takes a core from those who work."""
 
 
 def why_no_airflow() -> str | None:
@@ -116,7 +121,13 @@ class AirflowServer:
         """What a PATCH answers."""
         return self._call("PATCH", path, body)
 
-    def wait_for_dag(self, dag_id: str, timeout: float = 60) -> None:
+    def wait_for(
+        self, predicate: Callable[[], T | None], timeout: float = _PATIENCE, description: str = ""
+    ) -> T:
+        """`wait_until_sync` for what is asked of this Airflow."""
+        return wait_until_sync(predicate, timeout, description, _LOOK_EVERY)
+
+    def wait_for_dag(self, dag_id: str, timeout: float = _PATIENCE) -> None:
         """Until the DAG processor has read the DAG. An import error of its fails at once."""
 
         def there() -> bool:
@@ -127,7 +138,7 @@ class AirflowServer:
             assert not errors, errors[0]["stack_trace"]
             return False
 
-        wait_until_sync(there, timeout, f"DAG {dag_id}")
+        self.wait_for(there, timeout, f"DAG {dag_id}")
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Start a run and return its id."""
@@ -137,14 +148,17 @@ class AirflowServer:
         )
         return str(answer["dag_run_id"])
 
-    def run_state(self, dag_id: str, run_id: str) -> str:
-        """queued, running, success or failed."""
-        return str(self.get(f"dags/{dag_id}/dagRuns/{_quoted(run_id)}")["state"])
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """A run: `state` is queued, running, success or failed; `duration` is in seconds."""
+        answer: dict[str, Any] = self.get(f"dags/{dag_id}/dagRuns/{_quoted(run_id)}")
+        return answer
 
-    def finish(self, dag_id: str, run_id: str, timeout: float = 60) -> str:
+    def finish(self, dag_id: str, run_id: str, timeout: float = _PATIENCE) -> str:
         """Wait until the run has ended: success or failed."""
-        return wait_until_sync(
-            lambda: state if (state := self.run_state(dag_id, run_id)) in ("success", "failed") else "",
+        return self.wait_for(
+            lambda: (
+                state if (state := str(self.run(dag_id, run_id)["state"])) in ("success", "failed") else ""
+            ),
             timeout,
             f"the end of {dag_id} {run_id}",
         )
@@ -166,7 +180,7 @@ class AirflowServer:
         return answer
 
     def wait_for_task(
-        self, dag_id: str, run_id: str, task_id: str, *states: str, timeout: float = 60
+        self, dag_id: str, run_id: str, task_id: str, *states: str, timeout: float = _PATIENCE
     ) -> dict[str, Any]:
         """Until the task is in one of these states."""
 
@@ -174,7 +188,7 @@ class AirflowServer:
             now = self.task(dag_id, run_id, task_id)
             return now if now["state"] in states else {}
 
-        return wait_until_sync(reached, timeout, f"{task_id} in {' or '.join(states)}")
+        return self.wait_for(reached, timeout, f"{task_id} in {' or '.join(states)}")
 
     def xcom(
         self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
@@ -281,7 +295,7 @@ def running_airflow(home: Path, dags: Path, settings: Mapping[str, str]) -> Iter
     try:
         for component in _COMPONENTS:
             server.start(component)
-        wait_until_sync(server.healthy, _START_TIMEOUT, "Airflow to be healthy")
+        server.wait_for(server.healthy, _START_TIMEOUT, "Airflow to be healthy")
         yield server
     finally:
         server.stop()

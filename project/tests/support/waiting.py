@@ -44,9 +44,12 @@ async def wait_until(
 
 
 def wait_until_sync(
-    predicate: Callable[[], T | None], timeout: float = 10.0, description: str = "the condition"
+    predicate: Callable[[], T | None],
+    timeout: float = 10.0,
+    description: str = "the condition",
+    interval: float = _INTERVAL,
 ) -> T:
-    """`wait_until` for tests without an event loop."""
+    """`wait_until` for tests without an event loop, with an `interval` (s) for looks that cost something."""
     deadline = time.monotonic() + timeout
     while True:
         value = predicate()
@@ -54,4 +57,4 @@ def wait_until_sync(
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout:g} s in vain for {description}; last value: {value!r}")
-        time.sleep(_INTERVAL)
+        time.sleep(interval)
