@@ -26,6 +26,7 @@ from tests.support.waiting import wait_until_sync
 
 MAPPED = "probe_mapped"
 _LIMIT = 3000.0
+_MANY_AT_ONCE = {"AIRFLOW__CORE__PARALLELISM": "8"}
 
 
 def main() -> None:
@@ -63,26 +64,19 @@ def race(tasks: int | None) -> None:
 def wide(tasks: int | None) -> None:
     """All wait at a gate; then it is opened."""
     count = tasks or 200
-    with chain({"AIRFLOW__CORE__PARALLELISM": "6"}) as running:
+    with chain(_MANY_AT_ONCE) as running:
         gate, begin = running.folder / "gate", time.monotonic()
         run = start(running, [{"gate": str(gate), "echo": n} for n in range(count)])
-        wait_until_sync(lambda: states_of(running, run)["deferred"] == count, _LIMIT, "all to be deferred")
-        deferred = time.monotonic() - begin
-        wait_until_sync(lambda: picked_up(running, run) == count, _LIMIT, "the triggerer to have them all")
-        pool = running.airflow.get("pools/default_pool")
-        clients = consumers(running)
-        begin = time.monotonic()
+        figures = all_waiting(running, run, count)
+        deferred, begin = time.monotonic() - begin, time.monotonic()
         gate.touch()
         state = running.airflow.finish(MAPPED, run, _LIMIT)
-        answers = [running.airflow.xcom(MAPPED, run, "ask", map_index=n)["echo"] for n in range(count)]
         report(
             f"wide, {count} tasks",
             state=state,
             states=states_of(running, run),
-            own_result=sum(answer == n for n, answer in enumerate(answers)),
-            slots_held_while_waiting=pool["running_slots"] + pool["queued_slots"],
-            deferred_slots=pool["deferred_slots"],
-            kafka_clients_in_triggerer=clients,
+            own_result=own_results(running, run, count),
+            **figures,
             seconds_to_defer_all=round(deferred, 1),
             seconds_to_resume_all=round(time.monotonic() - begin, 1),
         )
@@ -91,12 +85,12 @@ def wide(tasks: int | None) -> None:
 def crash(tasks: int | None) -> None:
     """SIGKILL for the triggerer and its runner, in the middle of the results."""
     count = tasks or 500
-    with chain({"AIRFLOW__CORE__PARALLELISM": "6"}) as running:
+    with chain(_MANY_AT_ONCE) as running:
         gate, journal = running.folder / "gate", running.folder / "journal"
-        told = {"gate": str(gate), "journal": str(journal)}
+        told, begin = {"gate": str(gate), "journal": str(journal)}, time.monotonic()
         run = start(running, [{**told, "echo": n} for n in range(count)])
-        wait_until_sync(lambda: states_of(running, run)["deferred"] == count, _LIMIT, "all to be deferred")
-        wait_until_sync(lambda: picked_up(running, run) == count, _LIMIT, "the triggerer to have them all")
+        figures = all_waiting(running, run, count)
+        deferred = time.monotonic() - begin
         gate.touch()
         wait_until_sync(lambda: results(running) >= count // 3, _LIMIT, "a third of the results")
         running.airflow.kill("triggerer")
@@ -105,18 +99,38 @@ def crash(tasks: int | None) -> None:
         running.airflow.start("triggerer")
         begin = time.monotonic()
         state = running.airflow.finish(MAPPED, run, _LIMIT)
+        resumed = time.monotonic() - begin
         lines = journal.read_text().splitlines()
-        tries = Counter(one["try_number"] for one in asked(running, run))
         report(
             f"crash, {count} tasks",
             state=state,
             states=states_of(running, run),
-            tries=tries,
+            own_result=own_results(running, run, count),
+            tries=Counter(one["try_number"] for one in asked(running, run)),
             results_when_killed=killed_at,
             runs_begun=sum(line.startswith("begin") for line in lines),
             different_runs=len({line.split()[1] for line in lines}),
-            seconds_after_restart=round(time.monotonic() - begin, 1),
+            **figures,
+            seconds_to_defer_all=round(deferred, 1),
+            seconds_after_restart=round(resumed, 1),
         )
+
+
+def all_waiting(running: Chain, run: str, count: int) -> dict[str, int]:
+    """Wait until all tasks are deferred and in the triggerer. What that holds meanwhile."""
+    wait_until_sync(lambda: states_of(running, run)["deferred"] == count, _LIMIT, "all to be deferred")
+    wait_until_sync(lambda: picked_up(running, run) == count, _LIMIT, "the triggerer to have them all")
+    pool = running.airflow.get("pools/default_pool")
+    return {
+        "slots_held_while_waiting": pool["running_slots"] + pool["queued_slots"],
+        "deferred_slots": pool["deferred_slots"],
+        "kafka_clients_in_triggerer": consumers(running),
+    }
+
+
+def own_results(running: Chain, run: str, count: int) -> int:
+    """How many tasks have the answer to their own question."""
+    return sum(running.airflow.xcom(MAPPED, run, "ask", map_index=n)["echo"] == n for n in range(count))
 
 
 def chain(settings: dict[str, str]) -> Any:
@@ -138,13 +152,13 @@ def asked(running: Chain, run: str) -> list[dict[str, Any]]:
 
 def states_of(running: Chain, run: str) -> Counter[str]:
     """How many mapped tasks are in which state."""
-    time.sleep(0.5)  # this looks at hundreds of tasks: not too often
+    time.sleep(1)  # this looks at hundreds of tasks: not too often
     return Counter(str(one["state"]) for one in asked(running, run))
 
 
 def picked_up(running: Chain, run: str) -> int:
     """How many a triggerer has taken."""
-    time.sleep(0.5)
+    time.sleep(1)
     return sum(one["triggerer_job"] is not None for one in asked(running, run))
 
 

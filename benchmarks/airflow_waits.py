@@ -97,8 +97,11 @@ def publish(servers: str, topic: str, folder: Path, rate: int, foreign: int) -> 
     seconds = len(ids) / rate
     plan += [(random.uniform(0, seconds), uuid4()) for _ in range(int(foreign * seconds))]
     made = [(moment, *record(event_id)) for moment, event_id in sorted(plan)]
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "partitioner": "murmur2_random"})
-    producer.list_topics(topic)
+    producer = Producer({"bootstrap.servers": servers, "partitioner": "murmur2_random"})
+    for partition in range(PARTITIONS):  # else the first half second comes in one burst, once it is connected
+        key, value, headers = record(uuid4())
+        producer.produce(topic, value, key, partition, headers=headers)
+    producer.flush()
     begin = time.monotonic()
     for moment, key, value, headers in made:
         while (left := begin + moment - time.monotonic()) > 0:
@@ -135,11 +138,25 @@ def look(servers: str, topic: str, folder: Path) -> None:
 
 async def compare(folder: Path, servers: str, options: argparse.Namespace) -> None:
     """Everything, one after another."""
+    await asyncio.to_thread(warm_up, folder, servers, options.rate, options.foreign)
     await memory(servers, options.waits)
     await before_and_after(servers, options.waits)
     for foreign in (0, options.foreign):
         await steady(folder, servers, options.waits, options.rate, foreign, f"ours, {foreign}/s foreign")
     await theirs(folder, servers, options.theirs)
+
+
+def warm_up(folder: Path, servers: str, rate: int, foreign: int) -> None:
+    """The traffic of `steady` on another topic. A broker's JVM that has just begun needs many seconds until
+    it keeps up with it; before, the rate would be the broker's and not the publisher's.
+    """
+    topic = fresh_topic(servers)
+    (folder / "ids").write_text("\n".join(str(uuid4()) for _ in range(15 * rate)))
+    looking = child("look", servers, topic, folder)
+    until_exists(folder / "looking")
+    child("publish", servers, topic, folder, rate, foreign).wait()
+    (folder / "enough").touch()
+    looking.wait()
 
 
 def fresh_topic(servers: str) -> str:
