@@ -29,6 +29,7 @@ endef
 # Airflow pins much of what it stands on, so each version has an environment of its own, ours installed in it.
 AIRFLOW3 := .venv-airflow
 AIRFLOW2 := .venv-airflow2
+WITH_AIRFLOW = $(and $(wildcard $(AIRFLOW3)/.ready),$(wildcard $(AIRFLOW2)/.ready))
 define install_airflow
 	@echo "installing $(1) and this project into $(2)" >&2
 	@test -x $(2)/bin/python || $(if $(UV),$(UV) venv --quiet --python $$(command -v $(PYTHON)) $(2),$(PYTHON) -m venv $(2))
@@ -76,8 +77,7 @@ demo-airflow: $(VENV)/.dev $(AIRFLOW3)/.ready  ## the whole chain from an Airflo
 
 test: $(VENV)/.dev  ## all tests, on every broker and database this machine has; says what it left out
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not chaos and not faults and not airflow" $(ARGS)
-	@if test -e $(AIRFLOW3)/.ready -a -e $(AIRFLOW2)/.ready; then $(MAKE) test-airflow; \
-	else echo "LEFT OUT: all tests with Airflow; 'make airflow test-airflow' runs them" >&2; fi
+	@$(if $(WITH_AIRFLOW),$(MAKE) test-airflow,echo "LEFT OUT: all tests with Airflow; 'make airflow test-airflow' runs them" >&2)
 
 check-airflow: $(AIRFLOW3)/.ready  ## the types of what stands on Airflow, with Airflow's own
 	@$(AIRFLOW3)/bin/python -m mypy --cache-dir .mypy_cache/airflow project/airflow_integration project/dags
@@ -105,7 +105,7 @@ check-types: $(VENV)/.dev
 	@$(BIN)/mypy
 
 check-fast: $(VENV)/.dev
-	@$(BIN)/python -m pytest --quiet -n 2 --hypothesis-profile=quick -m "$(FAST)" $(ARGS)
+	@$(BIN)/python -m pytest --quiet -n 3 --hypothesis-profile=quick -m "$(FAST)" $(ARGS)
 
 format: $(VENV)/.dev  ## format all files and mend what ruff can
 	@$(BIN)/ruff check --quiet --fix-only .
