@@ -82,7 +82,7 @@ def test_row_02_a_zombie_writes_nothing(
 
 def _rows_of_epoch_1(bench: Bench, dsn: str | None) -> Counter[str]:
     found: Counter[str] = Counter()
-    for table in ("checkpoints", "checkpoint_writes"):
+    for table in ("runs", "checkpoints", "checkpoint_writes"):
         statement = f"SELECT count(*) FROM {table} WHERE epoch = 1"
         if dsn is None:
             found[table] = bench.rows(statement)[0][0]
