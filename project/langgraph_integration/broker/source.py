@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
+    GroupAuthorizationFailedError,
     IllegalStateError,
     KafkaError,
     NoOffsetForPartitionError,
@@ -140,6 +141,10 @@ class KafkaEventSource:
             return []
         except OffsetOutOfRangeError as error:
             raise await self._out_of_range(client, error) from error
+        except GroupAuthorizationFailedError:
+            # the heartbeat has ended for good: aiokafka begins another one only when it joins
+            client._coordinator.request_rejoin()  # noqa: SLF001 - there is no public way to ask for it
+            raise
         if not batches:
             self._refuse_silence(client, fetching=not assignment.rebalancing)
         generation = assignment.generation

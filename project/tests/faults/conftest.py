@@ -50,6 +50,12 @@ def make_bench(home: Home, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         bench.close()
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def state_url(request: pytest.FixtureRequest) -> str | None:
+    """Both databases, one after the other; `None` is the bench's own SQLite file."""
+    return request.getfixturevalue("postgres_dsn") if request.param == "postgres" else None
+
+
 @pytest.fixture
 def bench(make_bench: Callable[..., Bench], quick_broker: Broker) -> Bench:
     """Three partitions, a SQLite file, and no worker yet."""
