@@ -14,6 +14,7 @@ from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.ops.settings import HttpSettings, LogSettings
 from langgraph_integration.ops.workers.process import WorkerProcess
 from langgraph_integration.ops.workers.report import CrewMetrics, Report, WorkerTask, together
+from langgraph_integration.pipeline.limit import share_of
 from langgraph_integration.pipeline.status import ServiceStatus
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Supervisor:
     def __init__(
         self, config: ConsumerConfig, logs: LogSettings, workers: int, *, backoff: Backoff | None = None
     ) -> None:
-        self._config = config
+        self._config = replace(config, dead_letter_limit=share_of(config.dead_letter_limit, workers))
         self._logs = logs
         self._numbers = range(1, workers + 1)
         self._backoff = backoff or Backoff()

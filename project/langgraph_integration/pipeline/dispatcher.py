@@ -129,7 +129,7 @@ class Dispatcher:
             # only a poll can tell that the broker is back
             return 1
         if not self._gate.is_open or self._limit.tripped:
-            return 0 if self._waiting or not self._limit.may_start(self.in_flight) else 1
+            return 0 if self._waiting or not self._limit.may_start(self._slots.taken) else 1
         if len(self._waiting) > self._slots.limit // 2:
             # few large polls: each one crosses to the Kafka thread
             return 0
@@ -166,7 +166,7 @@ class Dispatcher:
             self._waiting
             and self._slots.free > 0
             and self._gate.is_open
-            and self._limit.allows(self.in_flight)
+            and self._limit.allows(self._slots.taken)
         )
 
     def _next_turn(self, began: float) -> None:

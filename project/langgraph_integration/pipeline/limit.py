@@ -9,13 +9,17 @@ from workflow_events.errors import ConfigurationError
 _SPAN_S = 300.0
 _PROBE_S = 30.0
 _RECOVERY = 10
+_STREAK = 5
+_CAREFUL = 10
+_SMALLEST_SHARE = 20
 
 
 class DeadLetterLimit:
     """Trips when more than `ratio` of the last `window` runs ended `error` within five minutes.
 
-    Tripped, it lets one event through every 30 s and opens again after 10 successes. Only runs count,
-    never records that cannot be decoded. `"0"` switches it off.
+    Tripped, it lets one event through every 30 s and opens again after 10 successes. Before that, once 5
+    runs in a row ended so, only 10 may be in flight until one succeeds: all that are in flight when it trips
+    become dead letters, too. Only runs count, never records that cannot be decoded. `"0"` switches it off.
     """
 
     def __init__(self, setting: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,6 +28,7 @@ class DeadLetterLimit:
         self._ends: deque[tuple[float, str | None]] = deque(maxlen=self._window or None)
         self._tripped = False
         self._successes = 0
+        self._errors_in_a_row = 0
         self._next_probe_at = 0.0
 
     def record(self, error_type: str | None) -> None:
@@ -32,6 +37,7 @@ class DeadLetterLimit:
             return
         now = self._clock()
         self._ends.append((now, error_type))
+        self._errors_in_a_row = self._errors_in_a_row + 1 if error_type else 0
         if self._tripped:
             self._successes = 0 if error_type else self._successes + 1
             if self._successes >= _RECOVERY:
@@ -60,7 +66,9 @@ class DeadLetterLimit:
 
     def may_start(self, in_flight: int) -> bool:
         """Whether `allows` would say yes; asking does not use the turn up."""
-        return not self._tripped or (in_flight == 0 and self._clock() >= self._next_probe_at)
+        if self._tripped:
+            return in_flight == 0 and self._clock() >= self._next_probe_at
+        return self._errors_in_a_row < _STREAK or in_flight < _CAREFUL
 
     def allows(self, in_flight: int) -> bool:
         """Whether one more run may start now. Tripped: a single probe, every 30 s."""
@@ -68,6 +76,15 @@ class DeadLetterLimit:
         if allowed and self._tripped:
             self._next_probe_at = self._clock() + _PROBE_S
         return allowed
+
+
+def share_of(setting: str, workers: int) -> str:
+    """The setting of each of so many workers that see the same graphs, so that together they keep it.
+
+    A window of fewer than 20 runs would trip by chance, so none is made smaller than that.
+    """
+    ratio, window = _parse(setting)
+    return setting if window == 0 else f"{ratio:g}/{min(window, max(_SMALLEST_SHARE, window // workers))}"
 
 
 def _parse(setting: str) -> tuple[float, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langgraph_integration.pipeline.limit import DeadLetterLimit
+from langgraph_integration.pipeline.limit import DeadLetterLimit, share_of
 from workflow_events.errors import ConfigurationError
 
 
@@ -117,3 +117,33 @@ def test_a_setting_that_cannot_be_used_is_named(setting: str) -> None:
     """With the form that can."""
     with pytest.raises(ConfigurationError, match=r"WORKFLOW_DEAD_LETTER_LIMIT.*RATIO/WINDOW"):
         DeadLetterLimit(setting)
+
+
+def test_after_errors_alone_few_may_be_in_flight_until_one_succeeds() -> None:
+    """What is in flight when it trips becomes dead letters as well."""
+    limit = DeadLetterLimit("0.5/200", clock=Clock())
+    for _ in range(4):
+        limit.record("permanent")
+    at_four = limit.allows(99)
+    limit.record("permanent")
+    full, not_full = limit.allows(10), limit.allows(9)
+    limit.record(None)
+
+    assert at_four
+    assert not full
+    assert not_full
+    assert limit.allows(99)
+
+
+@pytest.mark.parametrize(
+    ("setting", "workers", "share"),
+    [("0.5/200", 1, "0.5/200"), ("0.5/200", 2, "0.5/100"), ("0.3/200", 64, "0.3/20"), ("0.5/8", 4, "0.5/8")],
+)
+def test_workers_share_the_window(setting: str, workers: int, share: str) -> None:
+    """Together they let through what one would; a window that would trip by chance is not made."""
+    assert share_of(setting, workers) == share
+
+
+def test_switched_off_is_off_for_every_worker() -> None:
+    """0 has no window to share."""
+    assert share_of("0", 4) == "0"
