@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,6 +23,12 @@ def new_event_id() -> UUID:
         tick = _last_tick = max(tick, _last_tick + 1)
     random = int.from_bytes(os.urandom(8)) & (1 << 62) - 1
     return UUID(int=(tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0b10 << 62 | random)
+
+
+@lru_cache(maxsize=8192)
+def id_text(event_id: UUID) -> str:
+    """`str(event_id)`, which Python puts together anew each time; a run asks for it a dozen times."""
+    return str(event_id)
 
 
 def event_time(event_id: UUID) -> datetime | None:

@@ -16,6 +16,7 @@ from langgraph_integration.graphs.specs import GraphSpec, graph_input
 from langgraph_integration.pipeline.run_context import Drained, RunContext, current_run
 from workflow_events import WorkflowEvent
 from workflow_events.errors import WorkflowFailed, WorkflowTimeout
+from workflow_events.ids import id_text
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ async def _check_nodes(spec: GraphSpec, config: RunnableConfig) -> None:
 
 def _config(spec: GraphSpec, event: WorkflowEvent, context: RunContext) -> RunnableConfig:
     # built from the registry alone: an event sets no key of the configuration
-    configurable: dict[str, Any] = {"thread_id": str(event.event_id)}
+    configurable: dict[str, Any] = {"thread_id": id_text(event.event_id)}
     if context.lease_epoch is not None:
         configurable["lease_epoch"] = context.lease_epoch
     return {
@@ -111,7 +112,7 @@ def _config(spec: GraphSpec, event: WorkflowEvent, context: RunContext) -> Runna
         "recursion_limit": spec.settings.recursion_limit,
         "run_name": spec.name,
         "metadata": {
-            "event_id": str(event.event_id),
+            "event_id": id_text(event.event_id),
             "workflow_id": event.workflow_id,
             "workflow_run_id": event.workflow_run_id,
         },

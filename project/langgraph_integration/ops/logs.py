@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import IO, Any
 
 import orjson
@@ -90,7 +91,7 @@ class Redactor:
         return {name: self._field(name, value) for name, value in fields.items()}
 
     def _field(self, name: str, value: Any) -> Any:
-        if _SECRET_NAME.search(name):
+        if _is_secret(name):
             return HIDDEN
         return self.text(value) if isinstance(value, str) else value
 
@@ -133,6 +134,11 @@ class HumanLines(logging.Formatter):
 
 
 _JSON = orjson.OPT_NON_STR_KEYS
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from workflow_events.errors import (
     WorkflowFailed,
     WorkflowTimeout,
 )
+from workflow_events.ids import id_text
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,9 @@ class Attempts:
             if live.deadline_passed():
                 return _deadline(retries)
             self._observe(
-                RunStarted(str(event.event_id), takeover=granted.resumed and retries == granted.retry_count)
+                RunStarted(
+                    id_text(event.event_id), takeover=granted.resumed and retries == granted.retry_count
+                )
             )
             try:
                 return await self._one_try(event, live, fresh)

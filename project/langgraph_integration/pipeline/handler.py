@@ -33,6 +33,7 @@ from langgraph_integration.pipeline.solitude import TRUSTED_CLAIMS, Solitude
 from langgraph_integration.pipeline.verdict import VerdictWriter
 from workflow_events import EventType
 from workflow_events.errors import InvalidRecord, LeaseLost
+from workflow_events.ids import id_text
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +224,7 @@ class EventHandler:
         self, lease: Lease, verdict: StoredVerdict, delivery: Delivery, asked: Asked
     ) -> StoredVerdict:
         try:
-            published = await self._outbox.publish(str(lease.event_id).encode(), verdict, delivery, asked)
+            published = await self._outbox.publish(id_text(lease.event_id).encode(), verdict, delivery, asked)
         except asyncio.CancelledError:
             self.unconfirmed += 1
             raise
@@ -256,20 +257,19 @@ class EventHandler:
             log.info("lease left to lapse: %s", task.exception(), extra={"action": "lease_left"})
 
     def _told(self, event_id: UUID | None, verdict: StoredVerdict, duration_s: float) -> None:
+        text = None if event_id is None else id_text(event_id)
         log.info(
             "event settled: %s",
             verdict.status,
             extra={
                 "action": "settled",
-                "event_id": str(event_id),
+                "event_id": text,
                 "status": verdict.status,
                 "reason": verdict.reason,
                 "attempt": verdict.attempt,
             },
         )
-        self._observe(
-            VerdictPublished(str(event_id) if event_id else None, verdict.status, verdict.reason, duration_s)
-        )
+        self._observe(VerdictPublished(text, verdict.status, verdict.reason, duration_s))
 
 
 def _short_key(key: bytes | None) -> bytes | None:

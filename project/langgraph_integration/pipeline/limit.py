@@ -47,11 +47,13 @@ class DeadLetterLimit:
                 # one success raises hope: do not wait for the next without need
                 self._next_probe_at = now
             return
-        errors = sum(1 for at, error in self._ends if error is not None and now - at <= _SPAN_S)
-        if errors > self._ratio * self._window:
+        if error_type and self._errors_since(now - _SPAN_S) > self._ratio * self._window:
             self._tripped = True
             self._successes = 0
             self._next_probe_at = now + _PROBE_S
+
+    def _errors_since(self, then: float) -> int:
+        return sum(1 for at, error in self._ends if error is not None and at >= then)
 
     @property
     def tripped(self) -> bool:

@@ -11,6 +11,7 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from langgraph_integration.pipeline.ledger import Ask, Claim, Lease, LeaseState, StoredVerdict
+from workflow_events.ids import id_text
 
 T = TypeVar("T")
 
@@ -93,7 +94,7 @@ class ClaimRun(Command[Claim]):
 
     @property
     def key(self) -> str:
-        return str(self.ask.event_id)
+        return id_text(self.ask.event_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class ScheduleRetry(Command[None]):
 
     @property
     def key(self) -> str:
-        return str(self.lease.event_id)
+        return id_text(self.lease.event_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class FinishRun(Command[int]):
 
     @property
     def key(self) -> str:
-        return str(self.lease.event_id)
+        return id_text(self.lease.event_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class MarkPublished(Command[None]):
 
     @property
     def key(self) -> str:
-        return str(self.lease.event_id)
+        return id_text(self.lease.event_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class ReleaseRun(Command[None]):
 
     @property
     def key(self) -> str:
-        return str(self.lease.event_id)
+        return id_text(self.lease.event_id)
 
 
 @dataclass(frozen=True, slots=True)

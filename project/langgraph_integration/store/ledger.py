@@ -8,6 +8,7 @@ from uuid import UUID
 from langgraph_integration.pipeline.ledger import Ask, Claim, Granted, Lease, LeaseState, StoredVerdict
 from langgraph_integration.store import commands as c
 from langgraph_integration.store.backend import Backend
+from workflow_events.ids import id_text
 
 
 class FreshThreads(Protocol):
@@ -49,7 +50,7 @@ class StoreLedger:
         if isinstance(answer, Granted):
             self._held[ask.event_id] = answer.lease.epoch
             if not answer.resumed:
-                self._fresh.expect_nothing(str(ask.event_id))
+                self._fresh.expect_nothing(id_text(ask.event_id))
         return answer
 
     async def renew(self, leases: Sequence[Lease]) -> Mapping[UUID, LeaseState]:
@@ -86,7 +87,7 @@ class StoreLedger:
         """Forget a lease that ended, unless a newer one of ours took its place."""
         if self._held.get(lease.event_id) == lease.epoch:
             del self._held[lease.event_id]
-            self._fresh.forget(str(lease.event_id))
+            self._fresh.forget(id_text(lease.event_id))
 
 
 def _milliseconds(time: timedelta) -> int:

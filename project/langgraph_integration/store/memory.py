@@ -11,6 +11,7 @@ from langgraph_integration.store import commands as c
 from langgraph_integration.store.runs import RunRow, Taken, grant, new_run
 from langgraph_integration.store.session import Session, lease_lost
 from workflow_events.errors import StoreUnavailable
+from workflow_events.ids import id_text
 
 CheckpointKey = tuple[str, str]
 WriteKey = tuple[str, int]
@@ -86,7 +87,7 @@ class MemoryDatabase(Session):
     def renew(self, command: c.RenewLeases) -> Mapping[UUID, LeaseState]:
         kept: dict[UUID, LeaseState] = {}
         for lease in command.leases:
-            row = self.runs.get(str(lease.event_id))
+            row = self.runs.get(id_text(lease.event_id))
             if row is not None and row.epoch == lease.epoch:
                 self.runs[row.event_id] = row._replace(lease_until=self.now() + command.lease_ms)
                 kept[lease.event_id] = LeaseState(row.attempt, row.deadline_ms)

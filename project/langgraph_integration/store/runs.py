@@ -19,6 +19,7 @@ from langgraph_integration.pipeline.ledger import (
     StoredVerdict,
 )
 from langgraph_integration.store.positions import knows, remember
+from workflow_events.ids import id_text
 
 RESUMABLE = ("error", "failure")
 """A verdict of these may be tried again by an ask with a greater attempt; a success stands for ever."""
@@ -73,7 +74,7 @@ class RunRow(NamedTuple):
 def new_run(ask: Ask, owner: str, lease_ms: int, now: int) -> RunRow:
     """The row of a run nobody has asked for before."""
     return RunRow(
-        event_id=str(ask.event_id),
+        event_id=id_text(ask.event_id),
         epoch=1,
         owner=owner,
         lease_until=now + lease_ms,
