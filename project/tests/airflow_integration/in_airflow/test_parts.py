@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import time
 from datetime import timedelta
@@ -145,6 +146,15 @@ async def test_all_who_wait_share_one_reader(service: TopicNames, database: None
     await wait_until(lambda: not readers._readers, 10, "the reader to be closed")
     with pytest.raises(RuntimeError, match="closed"):
         seen.pop().note()
+
+
+async def test_waiting_leaves_loaded_modules_out_of_garbage_collections(
+    service: TopicNames, database: None
+) -> None:
+    """Else each full one would stop a triggerer's waits while it visits all of Airflow."""
+    async with SharedReaders().borrow(None, service.results):
+        assert gc.get_freeze_count() > 100_000
+        assert len(gc.get_objects()) < gc.get_freeze_count()
 
 
 def test_a_deferral_that_took_too_long_ends_as_any_other_timeout(database: None) -> None:
