@@ -239,8 +239,9 @@ def _read_logs(folder: Path, names: list[str], lives: list[Life]) -> tuple[list[
             at = _seconds(line["time"])
             if line["level"] in ("error", "critical"):
                 errors.append(ErrorLine(name, at, line["logger"], json.dumps(line)))
-            # a conflict's own dead letter is no verdict on the event
-            if line.get("action") == "settled" and line.get("reason") != "conflict":
+            # a record without an id is no event, and a conflict's own dead letter no verdict on one
+            settles = line.get("action") == "settled" and line.get("reason") != "conflict"
+            if settles and "event_id" in line:
                 pid = next((life.pid for life in reversed(own) if life.started <= at), 0)
                 settled.append(Settled(line["event_id"], line["attempt"], pid, at))
     return settled, errors
