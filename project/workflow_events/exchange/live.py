@@ -8,6 +8,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from workflow_events.exchange.backlog import Backlog
+from workflow_events.exchange.beside import AskedBeside
 from workflow_events.exchange.catch_up import CatchUp
 from workflow_events.exchange.index import Place
 from workflow_events.exchange.partitions import (
@@ -63,6 +64,9 @@ class LiveReader:
         self._next: dict[int, int] = {}
         self._history: tuple[Backlog, list[Waiter]] | None = None
         self._refresh_at = 0.0
+        self._partitions = AskedBeside(
+            lambda: partitions_of(consumer, topic, _REQUEST_TIMEOUT), f"results-partitions:{topic}"
+        )
         self._failures = 0
         self.connected = False
         """Whether a broker has ever answered."""
@@ -122,6 +126,7 @@ class LiveReader:
             while not self._stopping.is_set():
                 self._step()
         finally:
+            self._partitions.wait()
             self._consumer.close()
 
     def _step(self) -> None:
@@ -201,7 +206,11 @@ class LiveReader:
                 self._settle_history()
         trouble = bool(self._last_error.hint) and not self.failing
         if trouble or time.monotonic() >= self._refresh_at:
-            self._refresh()
+            self._refresh_at = time.monotonic() + _REFRESH_EVERY
+            self._partitions.begin()
+        partitions = self._partitions.take()
+        if partitions is not None:
+            self._refresh(partitions)
 
     def _take(self, message: Message) -> None:
         partition, offset = _position(message)
@@ -236,10 +245,8 @@ class LiveReader:
             for waiter in waiters:
                 waiter.history_read()
 
-    def _refresh(self) -> None:
-        """Pick up partitions that were added since, and see whether the brokers are there."""
-        self._refresh_at = time.monotonic() + _REFRESH_EVERY
-        partitions = partitions_of(self._consumer, self._topic, _REQUEST_TIMEOUT)
+    def _refresh(self, partitions: list[int]) -> None:
+        """The brokers are there: pick up partitions that were added since."""
         self._note_contact()
         added = [partition for partition in partitions if partition not in self._next]
         if not added:
