@@ -85,8 +85,8 @@ class Settled:
 @dataclass(frozen=True, slots=True)
 class Busy:
     """A live lease holds the run, or its verdict until that is published. With `same_record` wait until
-    `lease_left` and claim again; a new ask has been absorbed (its attempt and deadline are in the row) and
-    its record may be settled.
+    `lease_left` and claim again: nothing was done for the record. Without it the ask is a new one and has
+    been absorbed (its attempt and deadline are in the row), and its record may be settled.
     """
 
     owner: str

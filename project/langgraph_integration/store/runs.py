@@ -177,6 +177,9 @@ def explain(row: RunRow, ask: Ask, owner: str, now: int) -> tuple[Busy | Settled
     if row.verdict is None:
         after = row if same_record else absorb(row, ask)
         return Busy(row.owner or "", left, same_record, after.attempt), after
+    if row.status in RESUMABLE and ask.attempt > row.attempt:
+        # the claim met a live run, whose verdict came before this look at it: not an answer to this ask
+        return Busy(row.owner or "", NO_WAIT, same_record=True, attempt=row.attempt), row
     if same_record:
         if left and not row.published and row.owner != owner:
             # its owner is publishing it at this moment; a second publication would be a needless repeat

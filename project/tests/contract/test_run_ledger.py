@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from langgraph_integration.pipeline.ledger import (
+    Ask,
     Busy,
     Conflict,
     Granted,
@@ -206,6 +207,29 @@ async def test_a_live_run_absorbs_a_new_ask(database: Database) -> None:
         assert await first.ledger.finish(grant.lease, verdict(attempt=3)) == 3
     assert (busy.same_record, busy.attempt) == (False, 3)
     assert (once_more.same_record, once_more.attempt) == (True, 3)
+
+
+@pytest.mark.parametrize("status", ["error", "failure"])
+async def test_a_greater_attempt_that_meets_the_verdict_is_run(database: Database, status: str) -> None:
+    """Claim and verdict in one batch: the run answers for the greater attempt, or the claim is to be repeated."""
+    first = [ask(offset=n) for n in range(40)]
+    later = [ask(each.event_id, offset=100 + n, attempt=2) for n, each in enumerate(first)]
+    async with database.open() as store:
+        grants = [await granted(store, each) for each in first]
+
+        async def claimed_beside_the_verdict(grant: Granted, wanted: Ask) -> None:
+            claim, attempt = await asyncio.gather(
+                store.ledger.claim(wanted), store.ledger.finish(grant.lease, verdict(status))
+            )
+            if attempt == 2:  # absorbed before the verdict, which was refused
+                assert not is_a(Busy, claim).same_record
+                return
+            assert not isinstance(claim, Settled) or not claim.repeat
+            assert not isinstance(claim, Busy) or claim.same_record
+            await store.ledger.mark_published(grant.lease, 1)
+            assert isinstance(claim, Granted) or (await granted(store, wanted)).attempt == 2
+
+        await asyncio.gather(*map(claimed_beside_the_verdict, grants, later))
 
 
 async def test_a_lower_attempt_changes_nothing_of_a_live_run(database: Database) -> None:
