@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from langgraph_integration import environment as env
 from workflow_events.errors import ConfigurationError
@@ -12,25 +12,29 @@ from workflow_events.settings import KafkaSettings, environment_text
 T = TypeVar("T")
 
 
-def _option(read: Callable[[], T]) -> T:
+def _option(variable: str, read: Callable[[], T]) -> T:
     """A field whose value, where none (or None) is given, comes from `read` at construction."""
-    return field(default_factory=read, metadata={"read": read})
+    return field(default_factory=read, metadata={"read": read, "variable": variable})
 
 
-def _text(name: str, default: str) -> str:
-    return _option(lambda: env.text(name, default))
+def _text(variable: str, default: str) -> str:
+    return _option(variable, lambda: env.text(variable, default))
 
 
-def _optional(name: str) -> str | None:
-    return _option(lambda: environment_text(name))
+def _optional(variable: str) -> str | None:
+    return _option(variable, lambda: environment_text(variable))
 
 
-def _integer(name: str, default: int) -> int:
-    return _option(lambda: env.integer(name, default))
+def _integer(variable: str, default: int) -> int:
+    return _option(variable, lambda: env.integer(variable, default))
 
 
-def _number(name: str, default: float) -> float:
-    return _option(lambda: env.number(name, default))
+def _number(variable: str, default: float) -> float:
+    return _option(variable, lambda: env.number(variable, default))
+
+
+def _flag(variable: str, default: bool) -> bool:
+    return _option(variable, lambda: env.flag(variable, default))
 
 
 def default_state_url() -> str:
@@ -43,6 +47,19 @@ def default_state_url() -> str:
 def _state_url() -> str:
     url = env.text("WORKFLOW_STATE_URL", "sqlite:")
     return default_state_url() if url == "sqlite:" else url
+
+
+_ABOVE_ZERO: Final = (
+    "max_poll_records",
+    "session_timeout_ms",
+    "heartbeat_interval_ms",
+    "rebalance_timeout_ms",
+    "max_concurrency",
+    "sync_threads",
+    "max_event_bytes",
+    "max_claims",
+    "execution_timeout",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +79,7 @@ class ConsumerConfig:
     topic: str = _text("KAFKA_WORKFLOW_EVENTS_TOPIC", "workflow-events")
     group_id: str = _text("KAFKA_CONSUMER_GROUP_ID", "langgraph-consumer-group")
     auto_offset_reset: str = _text("KAFKA_AUTO_OFFSET_RESET", "latest")
-    enable_auto_commit: bool = _option(lambda: env.flag("KAFKA_ENABLE_AUTO_COMMIT", True))
+    enable_auto_commit: bool = _flag("KAFKA_ENABLE_AUTO_COMMIT", True)
     max_poll_records: int = _integer("KAFKA_MAX_POLL_RECORDS", 500)
     session_timeout_ms: int = _integer("KAFKA_SESSION_TIMEOUT_MS", 30_000)
     heartbeat_interval_ms: int = _integer("KAFKA_HEARTBEAT_INTERVAL_MS", 3_000)
@@ -70,7 +87,7 @@ class ConsumerConfig:
     group_instance_id: str | None = _optional("KAFKA_GROUP_INSTANCE_ID")
     results_topic: str = _text("KAFKA_WORKFLOW_RESULTS_TOPIC", "workflow-results")
     dlq_topic: str = _text("KAFKA_DLQ_TOPIC", "workflow-events-dlq")
-    state_url: str = _option(_state_url)
+    state_url: str = _option("WORKFLOW_STATE_URL", _state_url)
     graphs_file: str | None = _optional("LANGGRAPH_CONFIG")
     max_concurrency: int = _integer("WORKFLOW_MAX_CONCURRENCY", 100)
     sync_threads: int = _integer("WORKFLOW_SYNC_THREADS", 32)
@@ -94,33 +111,33 @@ class ConsumerConfig:
     def _check(self) -> None:
         if self.auto_offset_reset not in ("earliest", "latest"):
             raise ConfigurationError(
-                f"auto_offset_reset (KAFKA_AUTO_OFFSET_RESET) is {self.auto_offset_reset!r}; "
-                "use earliest or latest"
+                f"{_named('auto_offset_reset')} is {self.auto_offset_reset!r}; use earliest or latest"
             )
-        for name in (
-            "max_poll_records",
-            "session_timeout_ms",
-            "heartbeat_interval_ms",
-            "rebalance_timeout_ms",
-            "max_concurrency",
-            "sync_threads",
-            "max_event_bytes",
-            "max_claims",
-            "execution_timeout",
-        ):
+        for name in _ABOVE_ZERO:
             if not getattr(self, name) > 0:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; it must be greater than 0")
-        if self.shutdown_timeout < 0:
-            raise ConfigurationError(f"shutdown_timeout is {self.shutdown_timeout}; it must not be negative")
+                raise ConfigurationError(
+                    f"{_named(name)} is {getattr(self, name)}; it must be greater than 0"
+                )
+        if not self.shutdown_timeout >= 0:
+            raise ConfigurationError(
+                f"{_named('shutdown_timeout')} is {self.shutdown_timeout}; it must not be negative"
+            )
         if self.heartbeat_interval_ms * 2 > self.session_timeout_ms:
             raise ConfigurationError(
-                f"heartbeat_interval_ms ({self.heartbeat_interval_ms}) must be at most half of "
-                f"session_timeout_ms ({self.session_timeout_ms}), or one late heartbeat loses the partitions"
+                f"{_named('heartbeat_interval_ms')} is {self.heartbeat_interval_ms}; it must be at most half "
+                f"of {_named('session_timeout_ms')}, which is {self.session_timeout_ms}, or one late "
+                "heartbeat loses the partitions"
             )
-        for name in ("topic", "results_topic", "dlq_topic", "group_id", "bootstrap_servers"):
+        for name in ("topic", "results_topic", "dlq_topic", "group_id"):
             if not getattr(self, name):
-                raise ConfigurationError(f"{name} must not be empty")
+                raise ConfigurationError(f"{_named(name)} must not be empty")
 
     def to_dict(self) -> dict[str, Any]:
         """All options by name, without the connection's secrets."""
         return {option.name: getattr(self, option.name) for option in fields(self) if option.name != "kafka"}
+
+
+def _named(option: str) -> str:
+    """The option with its variable, as an error tells it."""
+    variable = next(each.metadata["variable"] for each in fields(ConsumerConfig) if each.name == option)
+    return f"{option} ({variable})"

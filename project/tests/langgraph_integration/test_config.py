@@ -124,29 +124,54 @@ def test_the_default_state_is_a_file_below_the_state_home(
 
 
 WRONG = [
-    ({"auto_offset_reset": "none"}, "KAFKA_AUTO_OFFSET_RESET.*earliest or latest"),
-    ({"max_poll_records": 0}, "max_poll_records"),
-    ({"max_concurrency": -1}, "max_concurrency"),
-    ({"sync_threads": 0}, "sync_threads"),
-    ({"max_event_bytes": 0}, "max_event_bytes"),
-    ({"max_claims": 0}, "max_claims"),
-    ({"execution_timeout": 0}, "execution_timeout"),
-    ({"execution_timeout": float("nan")}, "execution_timeout"),
-    ({"shutdown_timeout": -1}, "shutdown_timeout"),
-    ({"heartbeat_interval_ms": 20_000}, "heartbeat_interval_ms.*session_timeout_ms"),
-    ({"rebalance_timeout_ms": 0}, "rebalance_timeout_ms"),
-    ({"session_timeout_ms": 0}, "session_timeout_ms"),
-    ({"topic": ""}, "topic must not be empty"),
-    ({"group_id": ""}, "group_id must not be empty"),
-    ({"bootstrap_servers": ""}, "KAFKA_BOOTSTRAP_SERVERS names no broker"),
+    ({"auto_offset_reset": "none"}, "auto_offset_reset", "earliest or latest"),
+    ({"max_poll_records": 0}, "max_poll_records", "greater than 0"),
+    ({"max_concurrency": -1}, "max_concurrency", "greater than 0"),
+    ({"sync_threads": 0}, "sync_threads", "greater than 0"),
+    ({"max_event_bytes": 0}, "max_event_bytes", "greater than 0"),
+    ({"max_claims": 0}, "max_claims", "greater than 0"),
+    ({"execution_timeout": 0}, "execution_timeout", "greater than 0"),
+    ({"execution_timeout": float("nan")}, "execution_timeout", "greater than 0"),
+    ({"shutdown_timeout": -1}, "shutdown_timeout", "not be negative"),
+    ({"shutdown_timeout": float("nan")}, "shutdown_timeout", "not be negative"),
+    ({"heartbeat_interval_ms": 0}, "heartbeat_interval_ms", "greater than 0"),
+    ({"heartbeat_interval_ms": 20_000}, "heartbeat_interval_ms", "at most half"),
+    ({"heartbeat_interval_ms": 20_000}, "session_timeout_ms", "30000"),
+    ({"rebalance_timeout_ms": 0}, "rebalance_timeout_ms", "greater than 0"),
+    ({"session_timeout_ms": 0}, "session_timeout_ms", "greater than 0"),
+    ({"topic": ""}, "topic", "not be empty"),
+    ({"results_topic": ""}, "results_topic", "not be empty"),
+    ({"dlq_topic": ""}, "dlq_topic", "not be empty"),
+    ({"group_id": ""}, "group_id", "not be empty"),
 ]
+VARIABLE_OF = {option: variable for variable, _, option, _ in VARIABLES}
 
 
-@pytest.mark.parametrize(("arguments", "text"), WRONG)
-def test_a_value_that_cannot_be_used_is_named(arguments: dict[str, object], text: str) -> None:
-    """At construction, before anything was opened."""
-    with pytest.raises(ConfigurationError, match=text):
+@pytest.mark.parametrize(("arguments", "option", "accepted"), WRONG)
+def test_a_value_that_cannot_be_used_is_named(
+    arguments: dict[str, object], option: str, accepted: str
+) -> None:
+    """The option, its variable and what is accepted, at construction, before anything was opened."""
+    with pytest.raises(ConfigurationError) as raised:
         ConsumerConfig(**arguments)  # type: ignore[arg-type]  # of any type, as callers pass them
+
+    assert f"{option} ({VARIABLE_OF[option]})" in str(raised.value)
+    assert accepted in str(raised.value)
+
+
+def test_servers_that_are_none_are_named() -> None:
+    """By the variable alone: every client of ours reads it."""
+    with pytest.raises(ConfigurationError, match="KAFKA_BOOTSTRAP_SERVERS names no broker"):
+        ConsumerConfig(bootstrap_servers="")
+
+
+def test_a_number_out_of_range_is_named_by_the_variable_it_came_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever set a variable has never heard of the option."""
+    monkeypatch.setenv("KAFKA_MAX_POLL_RECORDS", "0")
+    with pytest.raises(ConfigurationError, match=r"\(KAFKA_MAX_POLL_RECORDS\) is 0; .* greater than 0"):
+        ConsumerConfig()
 
 
 @pytest.mark.parametrize(
