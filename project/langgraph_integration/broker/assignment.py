@@ -58,6 +58,9 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
         """Called by the client after the rebalance, while no heartbeat is sent."""
         self._client.pause(*assigned)
         self._unplaced = _partitions(assigned)
+        if not assigned:
+            # that nothing came back is news, too: runs of what left end at their next super-step
+            await self._tell(self._listener.partitions_assigned([], self.generation), _TELL_S)
         try:
             await self.place()
         except (KafkaError, OSError) as error:

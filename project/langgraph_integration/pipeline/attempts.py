@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -157,17 +157,22 @@ class Attempts:
             extra={"action": "retry_planned", "event_id": str(event.event_id), "retry": retries + 1},
         )
         self._observe(RetryPlanned(str(event.event_id), type(error).__name__, delay_s))
-        if delay_s < PERSISTED_WAIT_S:
-            await live.wait(delay_s)
-        else:
-            wait = timedelta(seconds=delay_s)
-            await self._gate.insist(
-                "store", lambda: self._ledger.schedule_retry(live.lease, retries + 1, wait)
-            )
-            async with slot.given_back():
+        live.between_tries = True
+        try:
+            if delay_s >= PERSISTED_WAIT_S:
+                wait = timedelta(seconds=delay_s)
+                await self._gate.insist(
+                    "store", lambda: self._ledger.schedule_retry(live.lease, retries + 1, wait)
+                )
+            # a thread of the try that is over keeps the place
+            long = delay_s >= PERSISTED_WAIT_S and not live.has_threads
+            async with slot.given_back() if long else nullcontext():
                 await live.wait(delay_s)
-        # a synchronous node cannot be stopped: a second one beside it would write the same thread
-        await live.threads_ended()
+        finally:
+            # a synchronous node cannot be stopped: a second one beside it, here or with whoever gets the
+            # lease next, would write the same thread
+            await live.threads_ended()
+            live.between_tries = False
 
 
 def _deadline(retries: int) -> Failed:

@@ -88,7 +88,8 @@ class Dispatcher:
     @property
     def overdue_threads(self) -> int:
         """Synchronous nodes that go on although their run has ended; each keeps a slot."""
-        return sum(len(slot.threads) for slot in list(self._lingering))
+        between_tries = sum(run.overdue_threads for run in list(self._handler.live.values()))
+        return between_tries + sum(len(slot.threads) for slot in list(self._lingering))
 
     async def take(self, wanted: Callable[[], bool]) -> None:
         """Take and start deliveries while `wanted()`; runs that were started go on when this returns."""
@@ -187,7 +188,11 @@ class Dispatcher:
         slot.free()
         delivery = self._running.pop(task)
         self._run_ended.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            # not by us, or nothing would be taken any more: the record is ours as long as it is not settled
+            if self._taking and self._tracker.owns(delivery.position):
+                self._waiting.append(delivery)
+        elif (error := task.exception()) is not None:
             # a fault of ours: the record is kept, and handled again until it succeeds or somebody mends it
             log.error("delivery handler failed", exc_info=error, extra={"action": "handler_failed"})
             task.get_loop().call_later(self._again_s, self._waiting.append, delivery)
@@ -242,10 +247,13 @@ class Dispatcher:
         """Stop starting, and commit what is settled. Runs in flight go on under their leases."""
         leaving = set(partitions)
         self._waiting = deque(each for each in self._waiting if each.partition not in leaving)
+        generations = {each: self._tracker.generation(each) for each in leaving}
         await self._committer.commit_ready(quiet=True)
         for partition in leaving:
-            self._tracker.forget(partition)
-            self._paused.discard(partition)
+            # it may have come back while the commit waited for its answer
+            if self._tracker.generation(partition) == generations[partition]:
+                self._tracker.forget(partition)
+                self._paused.discard(partition)
 
     def _request_drain(self, reason: str, leaves: Callable[[Partition], bool]) -> None:
         for run in self._handler.live.values():

@@ -49,6 +49,9 @@ class RunSlot(Slot, Protocol):
     def threads(self) -> set["Future[Any]"]:
         """Synchronous nodes that still run."""
 
+    async def take_again(self) -> None:
+        """Wait for a place, if the delivery has none: a wait without one was broken off."""
+
 
 class EventHandler:
     """Decodes, claims, runs, stores the verdict, publishes it. Returns only when the offset may be settled.
@@ -112,7 +115,7 @@ class EventHandler:
     async def _claim_and_run(self, delivery: Delivery, asked: Asked, event_id: UUID, slot: RunSlot) -> None:
         async with Solitude(self._suspects) as solitude:
             while not await self._claimed_and_ended(delivery, asked, event_id, slot, solitude):
-                pass
+                await slot.take_again()
 
     async def _claimed_and_ended(
         self, delivery: Delivery, asked: Asked, event_id: UUID, slot: RunSlot, solitude: Solitude
@@ -200,14 +203,21 @@ class EventHandler:
                 return False
             raise
         finally:
-            if not published and not live.lost:
-                await self._release(live.lease)
-            if self._live.get(granted.lease.event_id) is live:
-                # a lease that lapsed while the loop was blocked may have been granted anew meanwhile
-                del self._live[granted.lease.event_id]
-            live.close()
+            # from here on a renewal that misses the row is no news: it would cancel the release
+            live.settling = True
+            try:
+                if not published and not live.lost:
+                    await self._release(live.lease)
+            finally:
+                self._close(live)
         self._told(live.lease.event_id, verdict, time.monotonic() - began)
         return True
+
+    def _close(self, live: LiveRun) -> None:
+        if self._live.get(live.lease.event_id) is live:
+            # a lease that lapsed while the loop was blocked may have been granted anew meanwhile
+            del self._live[live.lease.event_id]
+        live.close()
 
     async def _store(
         self, delivery: Delivery, asked: Asked, live: LiveRun, outcome: Outcome

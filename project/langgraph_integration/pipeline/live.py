@@ -37,7 +37,9 @@ class LiveRun:
         self.given_up = asyncio.Event()
         """Set when the run has to end where it is, also while it waits for its store."""
         self.settling = False
-        """The verdict is being stored: the row may be done already, which looks like a lost lease."""
+        """The verdict is being stored, or the lease given back: the row may look like a lost lease."""
+        self.between_tries = False
+        """What still runs in a thread belongs to a try that is over."""
         self._threads = threads
         self._context: RunContext | None = None
         self._drain_reason: str | None = None
@@ -77,7 +79,9 @@ class LiveRun:
             self._context.request_drain(reason)
 
     def lose(self) -> None:
-        """The lease went to another owner: end the run where it is."""
+        """The lease went to another owner: end the run where it is. Harmless when that was done."""
+        if self.lost:
+            return
         self.lost = True
         self.given_up.set()
         if self.owner_task is not None:
@@ -90,6 +94,16 @@ class LiveRun:
         except TimeoutError:
             return
         self._stop_if_drained()
+
+    @property
+    def overdue_threads(self) -> int:
+        """Synchronous nodes that go on although their try is over."""
+        return len(self._threads) if self.between_tries else 0
+
+    @property
+    def has_threads(self) -> bool:
+        """Whether a synchronous node of this run occupies a thread."""
+        return bool(self._threads)
 
     async def threads_ended(self) -> None:
         """Return once no synchronous node of this run occupies a thread."""

@@ -40,6 +40,11 @@ class OffsetTracker:
         """Drop a partition that is no longer ours: settling its offsets has no effect from now on."""
         self._partitions.pop(partition, None)
 
+    def generation(self, partition: Partition) -> int | None:
+        """Of the assignment that made the partition ours; `None` if it is not."""
+        state = self._partitions.get(partition)
+        return None if state is None else state.generation
+
     def admit(self, position: Position, generation: int) -> bool:
         """Count a received offset as unsettled.
 

@@ -58,13 +58,18 @@ class OneSlot:
     @asynccontextmanager
     async def given_back(self) -> AsyncIterator[None]:
         """Let others use the place while the body waits, then wait for a free one."""
-        self._held = False
-        self._slots.give_back()
+        self.free()
         yield
-        while self._slots.free <= 0:
-            await self._slots.wait_free()
-        self._slots.take()
-        self._held = True
+        await self.take_again()
+
+    async def take_again(self) -> None:
+        """Wait for a place, unless there is one: a body of `given_back` that raises comes back without."""
+        while not self._held:
+            if self._slots.free > 0:
+                self._slots.take()
+                self._held = True
+            else:
+                await self._slots.wait_free()
 
     async def close(self) -> None:
         """Free the place, once no thread of the run is left."""

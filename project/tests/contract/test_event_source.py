@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -192,6 +193,25 @@ async def test_a_second_member_takes_its_share_and_gives_it_back(broker: TestBro
     assert sizes == [2, 1, 2]
     assert generations == sorted(set(generations))
     assert listener.revoked[0] == list(_parts(harness))
+
+
+@pytest.mark.apache
+async def test_a_member_that_is_left_without_partitions_is_told_so(broker: TestBroker) -> None:
+    """Two partitions, three members: to whom nothing came back must hear it, or its runs would go on."""
+    harness = KafkaHarness(broker)
+    listeners = [Listener() for _ in range(3)]
+    polling: list[asyncio.Task[None]] = []
+    async with AsyncExitStack() as stack:
+        for listener in listeners:
+            source = await stack.enter_async_context(harness.member(listener))
+            polling.append(asyncio.create_task(_poll_for_ever(source)))
+
+        def shares() -> list[int]:
+            return sorted(len(each.assigned[-1][0]) if each.assigned else -1 for each in listeners)
+
+        await wait_until(lambda: shares() == [0, 1, 1], 20, "every member to hear of its share")
+        for task in polling:
+            task.cancel()
 
 
 async def _poll_for_ever(source: EventSource) -> None:

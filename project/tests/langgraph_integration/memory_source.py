@@ -38,6 +38,8 @@ class MemoryTopic:
     def __post_init__(self) -> None:
         self._records: dict[Partition, dict[int, Record]] = {each: {} for each in self.all_partitions}
         self._ends: dict[Partition, int] = dict.fromkeys(self.all_partitions, 0)
+        self.answers_commits = asyncio.Event()
+        self.answers_commits.set()
         self.changed = asyncio.Event()
 
     @property
@@ -160,6 +162,7 @@ class MemorySource:
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
         """See the port."""
         self._check()
+        await self._topic.answers_commits.wait()
         ours = {where: offset for where, offset in offsets.items() if where in self._positions}
         self._topic.committed.update(ours)
         self._topic.commits.append(ours)

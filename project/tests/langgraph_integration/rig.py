@@ -186,10 +186,14 @@ async def answer(_: WorkflowEvent) -> dict[str, Any]:
 async def running_rig(
     run: Run = answer, *, database: MemoryDatabase | None = None, owner: str = "a", **options: Any
 ) -> AsyncIterator[Rig]:
-    """A rig that takes events until the block ends; runs in flight are abandoned then."""
+    """A rig that takes events until the block ends; runs in flight are abandoned then.
+
+    `around` puts something between the pipeline and its ledger.
+    """
     lease_time: timedelta = options.pop("lease_time", timedelta(minutes=5))
+    around: Callable[[RunLedger], RunLedger] = options.pop("around", lambda ledger: ledger)
     async with open_store("memory:", owner=owner, lease_time=lease_time, memory=database) as store:
-        rig = Rig(store.ledger, run=run, **options)
+        rig = Rig(around(store.ledger), run=run, **options)
         await rig.source.start()
         rig.taking_task = asyncio.create_task(rig.dispatcher.take(lambda: rig.taking))
         try:

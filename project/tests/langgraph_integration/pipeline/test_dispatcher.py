@@ -288,3 +288,34 @@ async def test_a_tripped_limit_lets_one_event_at_a_time_through() -> None:
     assert verdicts.count("error") == probed
     assert len(verdicts) == 40
     assert not rig.limit.tripped
+
+
+async def test_a_partition_that_comes_back_during_the_last_commit_is_kept() -> None:
+    """A loop that was blocked hears of both at once; the end of the first must not undo the second."""
+    async with running_rig() as rig:
+        rig.publish(event())
+        await rig.results(1)
+        await wait_until(lambda: rig.dispatcher.in_flight == 0)
+        rig.topic.answers_commits.clear()
+        there = list(rig.tracker.partitions)
+        again = rig.tracker.generation(there[0])
+        leaving = asyncio.create_task(rig.partitions_revoked(there))
+        await asyncio.sleep(0)
+        await rig.partitions_assigned(there, (again or 0) + 1)
+        rig.topic.answers_commits.set()
+        await leaving
+
+        assert rig.tracker.partitions == there
+
+
+async def test_a_member_that_gets_nothing_back_lets_its_runs_end() -> None:
+    """They stop at their next super-step, for whoever has the partitions now."""
+    graph = Gatekeeper()
+    async with running_rig(graph) as rig:
+        rig.publish(event())
+        await wait_until(lambda: rig.handler.live)
+        (live,) = rig.handler.live.values()
+        await rig.source.assign([])
+
+        assert live.handed_over
+        graph.open.set()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 from uuid import UUID
 
 from langgraph_integration.pipeline.leases import LeaseKeeper
-from langgraph_integration.pipeline.ledger import Lease, LeaseState
+from langgraph_integration.pipeline.ledger import Lease, LeaseState, RunLedger
+from langgraph_integration.pipeline.run_context import Drained, current_run
 from langgraph_integration.store import MemoryDatabase
 from tests.langgraph_integration.events import event
 from tests.langgraph_integration.pipeline.test_dispatcher import Gatekeeper
 from tests.langgraph_integration.rig import Rig, running_rig
 from tests.support import wait_until
+from workflow_events import WorkflowEvent
 from workflow_events.errors import StoreUnavailable
 
 
@@ -69,6 +72,75 @@ async def test_a_run_that_is_storing_its_verdict_is_left_alone() -> None:
         assert not live.lost
         live.settling = False
         graph.open.set()
+
+
+class SlowRelease:
+    """A ledger whose answer to a release is on its way until it is let go."""
+
+    def __init__(self, ledger: RunLedger) -> None:
+        self._ledger = ledger
+        self.done = asyncio.Event()
+        self.answer = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    async def release(self, lease: Lease) -> None:
+        await self._ledger.release(lease)
+        self.done.set()
+        await self.answer.wait()
+
+
+async def test_a_renewal_does_not_disturb_a_lease_that_is_given_back() -> None:
+    """It misses the row, which looks like a lost lease; the run must not be left in the books for ever."""
+
+    async def until_drained(_: WorkflowEvent) -> dict[str, Any]:
+        await wait_until(lambda: (run := current_run.get()) is not None and run.drain_reason)
+        raise Drained("revoked")
+
+    async with running_rig(until_drained, around=SlowRelease) as rig:
+        ledger = cast(SlowRelease, rig.ledger)
+        rig.publish(event())
+        await wait_until(lambda: rig.handler.live)
+        (live,) = rig.handler.live.values()
+        live.request_drain("revoked")
+        await ledger.done.wait()
+        await _keeper(rig).renew()
+        ledger.answer.set()
+        await wait_until(lambda: rig.dispatcher.in_flight == 0)
+
+        assert not live.lost
+        assert live.finished.is_set()
+        assert not rig.handler.live
+
+
+async def test_a_run_that_takes_long_to_end_is_told_once_that_its_lease_is_lost() -> None:
+    """The next renewal misses the row again; the record must be asked for again all the same."""
+    ending, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow_to_end(_: WorkflowEvent) -> dict[str, Any]:
+        if may_end.is_set():
+            return {"answer": 42}
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            await may_end.wait()
+        raise AssertionError("cancelled, it does not come here")
+
+    async with running_rig(slow_to_end) as rig:
+        rig.publish(event())
+        await wait_until(lambda: rig.handler.live)
+        (live,) = rig.handler.live.values()
+        await rig.ledger.release(live.lease)
+        await _keeper(rig).renew()
+        await ending.wait()
+        await _keeper(rig).renew()
+        may_end.set()
+        (result,) = await rig.results(1)
+        await rig.settled()
+
+    assert result.result == {"answer": 42}
 
 
 class AwayLedger:

@@ -101,3 +101,17 @@ async def test_a_place_lent_by_a_run_that_was_cancelled_is_not_given_back_twice(
     assert slots.taken == 1
     await other.close()
     assert slots.taken == 0
+
+
+async def test_a_wait_that_was_broken_off_leaves_no_place_until_it_is_taken_again() -> None:
+    """Whoever goes on after it must take one, or there were more runs than places."""
+    slots = Slots(1)
+    one = OneSlot(slots)
+    with pytest.raises(LookupError):
+        async with one.given_back():
+            raise LookupError
+    without = slots.taken
+    await one.take_again()
+    await one.take_again()
+
+    assert (without, slots.taken) == (0, 1)
