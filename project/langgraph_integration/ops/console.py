@@ -3,7 +3,8 @@
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final, ParamSpec, TextIO
 
@@ -130,3 +131,16 @@ def kafka(bootstrap_servers: str | None) -> "KafkaSettings":
     from workflow_events.settings import KafkaSettings
 
     return KafkaSettings.from_env(bootstrap_servers)
+
+
+@contextmanager
+def reaching_kafka() -> Iterator[None]:
+    """Around what needs a broker: an error for want of one says where its address is set."""
+    from workflow_events.errors import BrokerUnavailable, PublishFailed
+
+    try:
+        yield
+    except (BrokerUnavailable, PublishFailed) as error:
+        from langgraph_integration.ops.topics import WHERE_KAFKA_IS
+
+        raise BrokerUnavailable(f"{error}. {WHERE_KAFKA_IS}") from error

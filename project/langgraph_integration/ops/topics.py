@@ -29,6 +29,8 @@ LEDGER_RETENTION: Final = timedelta(days=14)
 FOREVER: Final = -1
 """Kafka's value for a retention without end."""
 
+WHERE_KAFKA_IS: Final = "Is it running? KAFKA_BOOTSTRAP_SERVERS or --bootstrap-servers says where it is"
+
 _TIMEOUT_S: Final = 10.0
 _LOOK_EVERY_S: Final = 0.05
 _KEPT: Final = {"retention.ms": str(7 * 24 * 3600 * 1000)}
@@ -260,5 +262,5 @@ def _unavailable(settings: KafkaSettings, error: KafkaException, last_error: Las
     text = problem.str() if isinstance(problem, KafkaError) else str(error)
     return BrokerUnavailable(
         f"Kafka at {settings.bootstrap_servers} does not answer or refuses: {text}{last_error.hint}. "
-        "Is it running? KAFKA_BOOTSTRAP_SERVERS or --bootstrap-servers says where it is"
+        f"{WHERE_KAFKA_IS}"
     )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from langgraph_integration.ops.console import Json, Servers, handled, kafka
+from langgraph_integration.ops.console import Json, Servers, handled, kafka, reaching_kafka
 
 
 @handled(
@@ -27,6 +27,6 @@ def result(
     from langgraph_integration.ops.results import no_result, show_result
     from workflow_events.exchange import ResultExchange
 
-    with ResultExchange(settings=kafka(bootstrap_servers)) as exchange:
+    with reaching_kafka(), ResultExchange(settings=kafka(bootstrap_servers)) as exchange:
         found = exchange.wait(event_id, timeout, fail_fast=True)
     return no_result(event_id, timeout) if found is None else show_result(found, as_json)

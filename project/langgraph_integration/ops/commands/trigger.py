@@ -2,12 +2,13 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from langgraph_integration.ops.console import ExitCode, Json, Servers, emit, handled, kafka
+from langgraph_integration.ops.console import ExitCode, Json, Servers, emit, handled, kafka, reaching_kafka
 
 if TYPE_CHECKING:
     from workflow_events import WorkflowEvent, WorkflowEventProducer
@@ -70,7 +71,7 @@ def trigger(
         metadata=EventDefaults.from_env().metadata(),
         graph=graph,
     )
-    with WorkflowEventProducer(settings=settings) as producer:
+    with reaching_kafka(), WorkflowEventProducer(settings=settings) as producer:
         if wait:
             return _ask(event, producer, settings, timeout, as_json)
         producer.publish(event, None, _PUBLISH_TIMEOUT)
@@ -123,8 +124,14 @@ def _ask(
     from langgraph_integration.ops.results import no_result, show_result
     from workflow_events.exchange import ResultExchange
 
+    deadline = time.monotonic() + timeout
     with ResultExchange(settings=settings) as exchange:
+        # `ResultExchange.ask` in its steps: whoever presses Ctrl-C must know whether the event is on its way
+        since = exchange.note(min(timeout, _PUBLISH_TIMEOUT))
+        left = max(0.1, deadline - time.monotonic())
+        producer.publish(event, None, min(left, _PUBLISH_TIMEOUT))
         if not as_json:
             typer.echo(f"event {event.event_id} published, waiting for its result", err=True)
-        found = exchange.ask(event, producer, timeout)
+        left = max(0.0, deadline - time.monotonic())
+        found = exchange.wait(event.event_id, left, since=since, attempt=1)
     return no_result(event.event_id, timeout) if found is None else show_result(found, as_json)

@@ -123,14 +123,25 @@ def test_a_bad_setting_is_named(
 
 
 @pytest.mark.slow
-def test_a_broker_that_is_away_is_exit_code_1_with_the_way_out() -> None:
-    """The text names the servers and the setting."""
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("topics",),
+        ("trigger",),
+        ("trigger", "--wait", "--timeout", "1"),
+        ("result", str(uuid4()), "--timeout", "0.5"),
+    ],
+    ids=["topics", "trigger", "trigger --wait", "result"],
+)
+def test_a_broker_that_is_away_is_exit_code_1_with_the_way_out(arguments: tuple[str, ...]) -> None:
+    """The text names the servers and the setting; nothing is said to be published."""
     servers = f"127.0.0.1:{free_ports(1)[0]}"
-    ran = within("topics", "--bootstrap-servers", servers)
+    ran = within(*arguments, "--bootstrap-servers", servers)
 
     assert (ran.code, ran.out) == (1, "")
     assert servers in ran.err
-    assert "KAFKA_BOOTSTRAP_SERVERS" in ran.err
+    assert "Is it running? KAFKA_BOOTSTRAP_SERVERS" in ran.err
+    assert "published, waiting" not in ran.err
     assert "Traceback" not in ran.err
 
 
@@ -205,6 +216,18 @@ def test_waiting_in_vain_is_exit_code_4(kafka_environment: TopicNames) -> None:
 
     assert (ran.code, ran.out) == (4, "")
     assert f"no result for {event_id} within 0.5 s" in ran.err
+
+
+def test_waiting_in_vain_for_an_event_of_ones_own_says_that_it_is_published(
+    kafka_environment: TopicNames,
+) -> None:
+    """It stands on the topic, and whoever comes back for its result has the id."""
+    ran = within("trigger", "--wait", "--timeout", "1")
+
+    event = decode_event(only_record(kafka_environment.events).value())
+    assert (ran.code, ran.out) == (4, "")
+    assert ran.err.startswith(f"event {event.event_id} published, waiting for its result\n")
+    assert f"`langgraph-kafka result {event.event_id}` looks again" in ran.err
 
 
 @pytest.mark.parametrize(("status", "code"), [("success", 0), ("failure", 3), ("error", 3)])
