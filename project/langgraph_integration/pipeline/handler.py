@@ -135,8 +135,7 @@ class EventHandler:
                 # about to be published
                 await self._finished_here(here, slot)
             case Settled():
-                await self._answer_again(delivery, asked, claim)
-                return True
+                return await self._answer_again(delivery, asked, claim, ask.attempt)
             case Busy(same_record=False):
                 if live is not None:
                     live.raise_to(claim.attempt, ask.deadline_ms)
@@ -242,13 +241,17 @@ class EventHandler:
         reached("after-published")
         return published
 
-    async def _answer_again(self, delivery: Delivery, asked: Asked, settled: Settled) -> None:
+    async def _answer_again(self, delivery: Delivery, asked: Asked, settled: Settled, attempt: int) -> bool:
+        """Publish what is owed. False if it is no answer to this attempt, which must be asked for again."""
         if settled.published and not settled.repeat:
-            self._observe(RecordIgnored("redelivered after its verdict"))
-            return
+            answered = settled.verdict.answers(attempt)
+            if answered:
+                self._observe(RecordIgnored("redelivered after its verdict"))
+            return answered
         # all of it, byte for byte: whether the earlier publication got through is not known for certain
         verdict = await self._publish(settled.lease, settled.verdict, delivery, asked)
         self._told(asked.event_id, verdict, 0.0)
+        return verdict.answers(attempt)
 
     async def _refuse(self, delivery: Delivery, asked: Asked, failed: Failed) -> None:
         """A dead letter for a record without a row; its time is the record's, so that repeats are equal."""

@@ -53,6 +53,12 @@ class StoredVerdict:
     dead_letter: bytes | None
     reason: str | None = None
 
+    def answers(self, attempt: int) -> bool:
+        """Whether it is the verdict for an ask of that attempt: a success for all, any other verdict not for
+        a greater attempt than its own.
+        """
+        return self.status == "success" or attempt <= self.attempt
+
 
 @dataclass(frozen=True, slots=True)
 class Granted:
@@ -74,6 +80,9 @@ class Granted:
 class Settled:
     """A verdict stands. `repeat` is True for a new ask (publish again), False for a redelivery
     (publish only if not marked `published`).
+
+    Where `verdict.answers` says that the ask is not answered by it, do so and claim again: the run is
+    granted once the verdict that stands has been published.
     """
 
     verdict: StoredVerdict
@@ -128,8 +137,8 @@ class RunLedger(Protocol):
         """Take the run, or learn why not.
 
         Granted when the id is new; when its lease has lapsed or was released (epoch + 1, claims + 1);
-        when this owner asks again for a run it does not hold; or when the verdict is an `error` or
-        `failure` and `ask.attempt` is greater than the verdict's (epoch + 1, claims 1, retry_count 0,
+        when this owner asks again for a run it does not hold; or when the verdict is published, an `error`
+        or `failure`, and `ask.attempt` is greater than the verdict's (epoch + 1, claims 1, retry_count 0,
         published False). A greater attempt resets `claims` and `retry_count`.
 
         A new ask for a settled run is owed a publication of its own: it sets `published` False and bumps

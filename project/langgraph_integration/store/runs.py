@@ -21,9 +21,6 @@ from langgraph_integration.pipeline.ledger import (
 from langgraph_integration.store.positions import knows, remember
 from workflow_events.ids import id_text
 
-RESUMABLE = ("error", "failure")
-"""A verdict of these may be tried again by an ask with a greater attempt; a success stands for ever."""
-
 NO_WAIT = timedelta(0)
 
 
@@ -106,10 +103,10 @@ def grant(row: RunRow, ask: Ask, owner: str, *, held: bool, lease_ms: int, now: 
     """The row after `owner` took the run, or None if it may not have it."""
     if row.payload_hash != ask.payload_hash:
         return None
-    if row.status is None:
+    if row.verdict is None:
         free = row.lease_until <= now or (row.owner == owner and not held)
     else:
-        free = row.status in RESUMABLE and ask.attempt > row.attempt
+        free = row.published and not row.verdict.answers(ask.attempt)
     if not free:
         return None
     return absorb(row, ask)._replace(
@@ -168,7 +165,9 @@ def explain(row: RunRow, ask: Ask, owner: str, now: int) -> tuple[Busy | Settled
     """Why a claim was not granted, and the row after it (the same row if nothing changes).
 
     A new ask for a settled run bumps the epoch: the mark of an earlier publication, still under way,
-    must not count for the one that this ask is owed.
+    must not count for the one that this ask is owed. One that the verdict does not answer leaves no
+    trace: PostgreSQL explains after the whole batch, and both the verdict and its mark may be newer than
+    the claim.
     """
     if row.payload_hash != ask.payload_hash:
         return Conflict(row.first), row
@@ -177,13 +176,10 @@ def explain(row: RunRow, ask: Ask, owner: str, now: int) -> tuple[Busy | Settled
     if row.verdict is None:
         after = row if same_record else absorb(row, ask)
         return Busy(row.owner or "", left, same_record, after.attempt), after
-    if row.status in RESUMABLE and ask.attempt > row.attempt:
-        # the claim met a live run, whose verdict came before this look at it: not an answer to this ask
-        return Busy(row.owner or "", NO_WAIT, same_record=True, attempt=row.attempt), row
-    if same_record:
+    if same_record or not row.verdict.answers(ask.attempt):
         if left and not row.published and row.owner != owner:
             # its owner is publishing it at this moment; a second publication would be a needless repeat
-            return Busy(row.owner or "", left, same_record, row.attempt), row
+            return Busy(row.owner or "", left, same_record=True, attempt=row.attempt), row
         return Settled(row.verdict, row.published, repeat=False, lease=row.lease), row
     after = row._replace(
         epoch=row.epoch + 1, owner=owner, published=False, asks=remember(row.asks, ask.position)

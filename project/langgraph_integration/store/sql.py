@@ -49,7 +49,7 @@ ON CONFLICT (event_id) DO UPDATE SET
     has_state = TRUE, finished_at = NULL
 WHERE runs.payload_hash = excluded.payload_hash AND (
     runs.status IS NULL AND (runs.lease_until <= {{now}} OR runs.owner = excluded.owner AND NOT {{p}})
-    OR runs.status IN ('error', 'failure') AND excluded.attempt > runs.attempt)
+    OR runs.status IN ('error', 'failure') AND runs.published AND excluded.attempt > runs.attempt)
 RETURNING epoch, attempt, claims, retry_count, retry_at, deadline_ms, {{now}}
 """
 

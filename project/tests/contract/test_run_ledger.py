@@ -184,6 +184,40 @@ async def test_a_greater_attempt_resumes_what_failed(database: Database, status:
     )
 
 
+@pytest.mark.parametrize("status", ["error", "failure"])
+async def test_a_verdict_is_published_before_a_greater_attempt_is_run(
+    database: Database, status: str
+) -> None:
+    """Its owner died before that: whoever asks with a greater attempt owes the first asker the verdict."""
+    wanted = ask()
+    greater = ask(wanted.event_id, offset=1, attempt=2)
+    async with database.open("dead", timedelta(0)) as store:
+        grant = await granted(store, wanted)
+        await store.ledger.finish(grant.lease, verdict(status))
+    async with database.open("a") as store:
+        found = [is_a(Settled, await store.ledger.claim(greater)) for _ in range(2)]
+        assert await store.ledger.verdicts([wanted.event_id]) == {wanted.event_id: verdict(status)}
+        await store.ledger.mark_published(found[0].lease, 1)
+        again = await granted(store, greater)
+    assert found == [Settled(verdict(status), published=False, repeat=False, lease=grant.lease)] * 2
+    assert not verdict(status).answers(greater.attempt)
+    assert (again.attempt, again.claims) == (2, 1)
+
+
+async def test_a_greater_attempt_waits_for_a_verdict_that_is_being_published(database: Database) -> None:
+    """The live owner publishes what it stored, and nothing of the new ask is noted before."""
+    wanted = ask()
+    greater = ask(wanted.event_id, offset=1, attempt=2)
+    async with database.open("a") as first, database.open("b") as second:
+        grant = await granted(first, wanted)
+        await first.ledger.finish(grant.lease, verdict("error"))
+        busy = is_a(Busy, await second.ledger.claim(greater))
+        await first.ledger.mark_published(grant.lease, 1)
+        again = await granted(second, greater)
+    assert (busy.owner, busy.same_record, busy.attempt) == ("a", True, 1)
+    assert again.attempt == 2
+
+
 async def test_the_same_attempt_repeats_what_failed(database: Database) -> None:
     """Only a greater attempt runs an event again."""
     wanted = ask()
@@ -211,7 +245,7 @@ async def test_a_live_run_absorbs_a_new_ask(database: Database) -> None:
 
 @pytest.mark.parametrize("status", ["error", "failure"])
 async def test_a_greater_attempt_that_meets_the_verdict_is_run(database: Database, status: str) -> None:
-    """Claim and verdict in one batch: the run answers for the greater attempt, or the claim is to be repeated."""
+    """Claim and verdict in one batch: the run answers for it, or the claim is to be repeated."""
     first = [ask(offset=n) for n in range(40)]
     later = [ask(each.event_id, offset=100 + n, attempt=2) for n, each in enumerate(first)]
     async with database.open() as store:

@@ -182,6 +182,26 @@ async def test_a_verdict_that_was_stored_and_not_published_is_published_by_the_n
     assert [each.result for each in second.sink.decoded()] == [{"answer": 42}]
 
 
+async def test_an_error_that_was_not_published_is_published_before_the_greater_attempt() -> None:
+    """Its dead letter is not dropped for it, and the greater attempt is run all the same."""
+    database, asked = MemoryDatabase(), event()
+
+    async def broken(_: WorkflowEvent) -> dict[str, Any]:
+        raise ValueError("broken")
+
+    async with running_rig(broken, database=database) as first:
+        first.sink.available = False
+        first.publish(asked)
+        await wait_until(lambda: "publish" in first.gate.reasons)
+    async with running_rig(database=database, owner="b", topic=MemoryTopic("others")) as second:
+        second.publish(asked, attempt=2)
+        await second.settled()
+
+    results = second.sink.decoded()
+    assert [(each.status, each.attempt) for each in results] == [("error", 1), ("success", 2)]
+    assert [letter.attempt for letter in second.sink.letters()] == [1]
+
+
 async def test_a_stop_gives_the_verdict_back_that_it_could_not_publish() -> None:
     """The next owner publishes it at once, and does not wait a minute for the lease."""
     database, topic = MemoryDatabase(), MemoryTopic()
