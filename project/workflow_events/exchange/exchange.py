@@ -111,8 +111,10 @@ class ResultExchange:
         failures of earlier attempts are passed over; without one, the best verdict on the topic counts.
         Another `workflow_id` is passed over. Broker errors are ridden out; `ResultsUnavailable` is raised
         at the timeout if there is no contact then, with `fail_fast` as soon as the brokers refuse us, or
-        none has answered for 10 s.
+        none has answered for 10 s. `ConfigurationError` is raised at once for an id that is no UUID, and
+        for a negative timeout.
         """
+        _check_timeout(timeout)
         began = time.monotonic()
         waiter = self._enter(event_id, since, attempt, workflow_id)
         try:
@@ -140,6 +142,8 @@ class ResultExchange:
         workflow_id: str | None = None,
     ) -> ReceivedResult | None:
         """As `wait`, for thousands of waits on an event loop. `timeout` None = until it is cancelled."""
+        if timeout is not None:
+            _check_timeout(timeout)
         waiter = self._enter(event_id, since, attempt, workflow_id)
         limit = asyncio.timeout(timeout)
         try:
@@ -218,7 +222,7 @@ class ResultExchange:
         self, event_id: UUID | str, since: StartPoint | None, attempt: int | None, workflow_id: str | None
     ) -> Waiter:
         self._check_open()
-        identity = event_id if isinstance(event_id, UUID) else UUID(event_id)
+        identity = event_id if isinstance(event_id, UUID) else _parsed(event_id)
         start = StartPoint.before(identity) if since is None else since
         waiter = Waiter(id_key(identity), start, workflow_id=workflow_id, attempt=attempt)
         self._live.welcome(waiter)
@@ -259,3 +263,17 @@ class ResultExchange:
         return ResultsUnavailable(
             f"the topic {self.topic} cannot be read from {self.bootstrap_servers}{why}{last_error.hint}"
         )
+
+
+def _check_timeout(timeout: float) -> None:
+    if not timeout >= 0:
+        raise ConfigurationError(f"timeout is {timeout}; expected seconds, 0 or more")
+
+
+def _parsed(event_id: str) -> UUID:
+    try:
+        return UUID(event_id)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigurationError(
+            f"the event's id (correlation_id of its result) is {event_id!r}; expected a UUID"
+        ) from error

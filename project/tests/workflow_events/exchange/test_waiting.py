@@ -2,13 +2,14 @@
 
 import logging
 from concurrent.futures import Future
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from tests.workflow_events.samples import a_result
 from workflow_events.codec import encode
-from workflow_events.exchange import ReceivedResult, StartPoint
+from workflow_events.errors import ConfigurationError
+from workflow_events.exchange import ReceivedResult, ResultExchange, StartPoint
 from workflow_events.exchange.index import Place
 from workflow_events.exchange.matching import id_key
 from workflow_events.exchange.waiting import Waiter, WaitingRoom
@@ -143,3 +144,24 @@ def test_a_record_that_only_quotes_our_id_is_not_ours() -> None:
     room.take(Place(0, 0), None, [], encode(a_result(result={"correlation_id": str(OURS)})), remember=False)
 
     assert not waiter.done
+
+
+@pytest.mark.parametrize(
+    ("event_id", "timeout", "text"),
+    [
+        ("run-7", 1.0, "correlation_id .* is 'run-7'; expected a UUID"),
+        (None, 1.0, "correlation_id .* is None; expected a UUID"),
+        (str(UUID(int=7)), -1.0, "timeout is -1.0; expected seconds, 0 or more"),
+        (str(UUID(int=7)), float("nan"), "timeout is nan"),
+    ],
+)
+async def test_a_wait_for_nothing_that_can_be_is_refused_before_any_broker_is_asked(
+    event_id: str, timeout: float, text: str
+) -> None:
+    """By the name of what cannot be used; by the poller too, which waits here."""
+    with ResultExchange("localhost:1") as exchange:
+        with pytest.raises(ConfigurationError, match=text):
+            exchange.wait(event_id, timeout)
+        with pytest.raises(ConfigurationError, match=text):
+            await exchange.wait_async(event_id, timeout)
+        assert exchange.waiting == 0
