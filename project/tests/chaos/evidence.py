@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from tests.chaos.recipes import Kind, Role
 
+CLOCKS_S = 0.05
+"""Two clocks of one machine, milliseconds at the broker, and the way of a log line."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:

@@ -7,11 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 
-from tests.chaos.evidence import Answer, Ask, ErrorLine, Evidence, Letter, Process, Settled, Step
+from tests.chaos.evidence import CLOCKS_S, Answer, Ask, ErrorLine, Evidence, Letter, Process, Settled, Step
+from tests.chaos.executions import no_needless_execution
 from tests.chaos.recipes import NODES
-
-CLOCKS_S = 0.05
-"""Two clocks of one machine, milliseconds at the broker, and the way of a log line."""
 
 MEMBERSHIP_LOST = ("OffsetCommit failed", "Heartbeat session expired")
 """What the Kafka library calls an error when a member was too slow for its session: it joins again."""
@@ -161,38 +159,6 @@ def _other_letters(evidence: Evidence) -> Iterator[str]:
             yield f"the dead letter {dlq_id} was repeated with other bytes"
 
 
-def no_needless_execution(evidence: Evidence) -> Iterator[str]:
-    """I3: a node of an event runs again only if its process ended, stopped, or the node itself failed."""
-    processes = {process.pid: process for process in evidence.processes}
-    for event_id, steps in _steps_by_event(evidence).items():
-        for node in NODES:
-            runs = [step for step in steps if step.node == node and step.what == "start"]
-            needless = [run for run in runs if not _cut_short(run, steps, processes.get(run.pid))]
-            if len(needless) > 1:
-                where = ", ".join(f"pid {run.pid} epoch {run.epoch}" for run in needless)
-                yield f"{event_id}: node {node} ran {len(needless)} times to its end ({where})"
-
-
-def _cut_short(run: Step, steps: list[Step], process: Process | None) -> bool:
-    """Whether this execution did not count: it failed, or its process went before the next step began.
-
-    A next step in the same process proves that the checkpoint after this one was stored.
-    """
-    after = [
-        step for step in steps if step.pid == run.pid and step.epoch == run.epoch and step.time >= run.time
-    ]
-    if any(step.node == run.node and step.what in ("raise", "die") for step in after):
-        return True
-    went_on = any(step.node > run.node and step.what == "start" for step in after)
-    if went_on or process is None:
-        return False
-    stopped = any(until >= run.time for _, until in process.pauses)
-    out_of_budget = process.asked_to_end and not any(
-        step.node == run.node and step.what == "end" for step in after
-    )
-    return process.killed or stopped or out_of_budget
-
-
 def never_past_unsettled(evidence: Evidence) -> Iterator[str]:
     """I4: no committed offset is beyond a record that had no verdict at that time."""
     verdicts = _settled_at(evidence)
@@ -214,21 +180,22 @@ def never_past_unsettled(evidence: Evidence) -> Iterator[str]:
 
 def _settled_at(evidence: Evidence) -> Mapping[int, list[tuple[int, float, str]]]:
     """Per partition: offset, time of the verdict, and which record that is, in the order of offsets."""
-    answered: dict[str, float] = {}
-    for answer in sorted(evidence.answers, key=lambda each: each.time):
-        answered.setdefault(answer.event_id, answer.time)
-    lettered: dict[tuple[int, int], float] = {}
-    for letter in sorted(evidence.letters, key=lambda each: each.time):
-        lettered.setdefault((letter.partition, letter.offset), letter.time)
+    answers = evidence.answers_by_event()
+    lettered: defaultdict[tuple[int, int], list[Letter]] = defaultdict(list)
+    for letter in evidence.letters:
+        lettered[letter.partition, letter.offset].append(letter)
     found: defaultdict[int, list[tuple[int, float, str]]] = defaultdict(list)
     for ask in sorted(evidence.asks, key=lambda each: (each.partition, each.offset)):
-        if ask.role in ("first", "keyed-garbage") and ask.event_id is not None:
-            at = answered.get(ask.event_id, float("inf"))
-        elif ask.role == "garbage":
-            at = lettered.get((ask.partition, ask.offset), float("inf"))
-        else:
+        if ask.role in ("conflict", "other-type"):
             continue
-        found[ask.partition].append((ask.offset, at, f"{ask.role} {ask.event_id} at {ask.offset}"))
+        letters = lettered.get((ask.partition, ask.offset), [])
+        times = [each.time for each in letters if ask.role == "garbage" or each.reason == "conflict"]
+        for answer in answers.get(ask.event_id or "", []):
+            # an earlier success answers a greater attempt too
+            if answer.attempt >= ask.attempt or answer.status == "success":
+                times.append(answer.time)
+        what = f"{ask.role} {ask.event_id} (attempt {ask.attempt}) at {ask.offset}"
+        found[ask.partition].append((ask.offset, min(times, default=float("inf")), what))
     return found
 
 
@@ -344,13 +311,6 @@ def _first_settled(evidence: Evidence) -> Mapping[tuple[str, int], Settled]:
     found: dict[tuple[str, int], Settled] = {}
     for each in sorted(evidence.settled, key=lambda settled: settled.time):
         found.setdefault((each.event_id, each.attempt), each)
-    return found
-
-
-def _steps_by_event(evidence: Evidence) -> Mapping[str, list[Step]]:
-    found: defaultdict[str, list[Step]] = defaultdict(list)
-    for step in sorted(evidence.steps, key=lambda each: each.time):
-        found[step.event_id].append(step)
     return found
 
 

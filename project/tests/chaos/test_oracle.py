@@ -48,7 +48,7 @@ def _steps(event_id: str, pid: int, at: float, nodes: str = "abc", epoch: int = 
 
 
 def good_run() -> Evidence:
-    """Three events, a conflict and a line of garbage; one worker killed at 102.25."""
+    """Three events, a conflict, a line of garbage and a second attempt; one worker killed at 102.25."""
     cut = [*_steps(DEADLY, 1, 102.0, "ab")[:3]]
     return Evidence(
         asks=[
@@ -57,13 +57,20 @@ def good_run() -> Evidence:
             Ask("first", DEADLY, 1, 0, 2, 100.2, "good"),
             Ask("conflict", GOOD, 1, 0, 3, 100.3, "good"),
             Ask("garbage", None, 1, 0, 4, 100.4),
+            Ask("raised", BAD, 2, 0, 5, 101.5, "broken"),
         ],
-        acknowledged={(0, offset) for offset in range(5)},
-        answers=[_answer(GOOD, 101.0), _answer(BAD, 101.1, "error"), _answer(DEADLY, 106.0)],
+        acknowledged={(0, offset) for offset in range(6)},
+        answers=[
+            _answer(GOOD, 101.0),
+            _answer(BAD, 101.1, "error"),
+            _answer(DEADLY, 106.0),
+            _answer(BAD, 106.5, "error", attempt=2),
+        ],
         letters=[
             _letter(BAD, 101.1, 1),
             replace(_letter(GOOD, 101.2, 3, "conflict"), dlq_id="dlq-at-3"),
             replace(_letter(GOOD, 101.3, 4, "invalid"), event_id=None, dlq_id="dlq-at-4"),
+            replace(_letter(BAD, 106.4, 5), attempt=2, dlq_id="dlq-at-5"),
         ],
         steps=[
             *_steps(GOOD, 1, 100.2),
@@ -71,11 +78,14 @@ def good_run() -> Evidence:
             Step(BAD, "a", "raise", 1, 1, 100.4),
             *cut,
             *_steps(DEADLY, 2, 105.0, "bc", epoch=2),
+            Step(BAD, "a", "start", 2, 2, 106.3),
+            Step(BAD, "a", "raise", 2, 2, 106.35),
         ],
         settled=[
             Settled(GOOD, 1, 1, 101.01),
             Settled(BAD, 1, 1, 101.11),
             Settled(DEADLY, 1, 2, 106.01),
+            Settled(BAD, 2, 2, 106.51),
         ],
         processes=[
             Process("w1", 1, 99.0, 102.25, -9),
@@ -84,7 +94,8 @@ def good_run() -> Evidence:
         samples=[
             Sample(100.5, {0: 0}, {0: 5}),
             Sample(101.5, {0: 2}, {0: 5}),
-            Sample(107.0, {0: 5}, {0: 5}),
+            Sample(106.2, {0: 5}, {0: 6}),
+            Sample(107.0, {0: 6}, {0: 6}),
         ],
         sizes=[Size(1, 100.0, 8, 2**27), Size(2, 104.0, 9, 2**27), Size(2, 109.0, 9, 2**27)],
     )
@@ -162,6 +173,37 @@ def _a_finished_node_runs_again_after_a_kill(evidence: Evidence) -> None:
     evidence.steps += _steps(DEADLY, 2, 104.0, "a", epoch=2)
 
 
+def _the_last_node_runs_again_after_its_verdict(evidence: Evidence) -> None:
+    # its first process was killed, but 1.25 s after it had told of the verdict
+    evidence.steps += _steps(GOOD, 2, 105.0, "c", epoch=2)
+
+
+def _the_last_node_runs_again_before_a_pause(evidence: Evidence) -> None:
+    lived = replace(evidence.processes[0], ended=120.0, code=0, asked_to_end=True, pauses=((111.0, 112.0),))
+    evidence.processes[0] = lived
+    evidence.steps += _steps(GOOD, 2, 105.0, "c", epoch=2)
+
+
+def _a_node_runs_after_an_error_nobody_asked_again(evidence: Evidence) -> None:
+    evidence.steps += [Step(BAD, "a", "start", 3, 2, 107.0), Step(BAD, "a", "raise", 3, 2, 107.1)]
+
+
+def _a_node_runs_again_long_after_its_end(evidence: Evidence) -> None:
+    # no verdict yet, but its first process was killed ten seconds after it
+    evidence.processes.append(Process("w3", 3, 80.0, 95.0, -9))
+    evidence.steps += _steps(DEADLY, 3, 85.0, "a", epoch=0)
+
+
+def _a_node_runs_again_though_an_heir_had_its_checkpoint(evidence: Evidence) -> None:
+    evidence.steps = [each for each in evidence.steps if (each.event_id, each.pid) != (DEADLY, 1)]
+    evidence.steps += _steps(DEADLY, 1, 102.0, "a")
+    evidence.steps += _steps(DEADLY, 2, 105.4, "a", epoch=3)
+
+
+def _a_commit_runs_ahead_of_a_second_attempt(evidence: Evidence) -> None:
+    evidence.samples[2] = Sample(106.2, {0: 6}, {0: 6})
+
+
 def _a_commit_runs_ahead(evidence: Evidence) -> None:
     evidence.samples[1] = Sample(101.5, {0: 3}, {0: 5})
 
@@ -207,7 +249,13 @@ WRONG: list[tuple[str, Spoil]] = [
     ("I2", _another_text_in_the_letter),
     ("I3", _a_node_runs_twice),
     ("I3", _a_finished_node_runs_again_after_a_kill),
+    ("I3", _the_last_node_runs_again_after_its_verdict),
+    ("I3", _the_last_node_runs_again_before_a_pause),
+    ("I3", _a_node_runs_after_an_error_nobody_asked_again),
+    ("I3", _a_node_runs_again_long_after_its_end),
+    ("I3", _a_node_runs_again_though_an_heir_had_its_checkpoint),
     ("I4", _a_commit_runs_ahead),
+    ("I4", _a_commit_runs_ahead_of_a_second_attempt),
     ("I5", _a_lag_is_left),
     ("I5", _tasks_are_left),
     ("I5", _memory_grows),
@@ -226,3 +274,44 @@ def test_each_wrong_run_is_called_wrong(invariant: str, spoil: Spoil) -> None:
     spoil(evidence)
 
     assert judge(evidence)[invariant]
+
+
+def _an_unsent_checkpoint(evidence: Evidence) -> None:
+    # killed 0.15 s after the node's end, and nothing shows that its checkpoint was committed
+    evidence.steps = [each for each in evidence.steps if (each.event_id, each.pid) != (DEADLY, 1)]
+    evidence.steps += [*_steps(DEADLY, 1, 102.0, "a"), *_steps(DEADLY, 2, 104.5, "a", epoch=2)]
+
+
+def _an_outage_before_the_kill(evidence: Evidence) -> None:
+    evidence.outages.append((84.0, 95.0, "store"))
+    evidence.processes.append(Process("w3", 3, 80.0, 97.0, -9))
+    evidence.steps += _steps(DEADLY, 3, 84.5, "a", epoch=0)
+
+
+def _a_lease_lost_in_a_pause(evidence: Evidence) -> None:
+    # it goes on with what it was at, and is told at its next write
+    evidence.processes.append(Process("w3", 3, 80.0, 110.0, 0, asked_to_end=True, pauses=((84.55, 106.5),)))
+    evidence.steps += [Step(DEADLY, "a", "start", 0, 3, 84.5), Step(DEADLY, "a", "end", 0, 3, 106.55)]
+
+
+def _a_start_noted_after_a_pause(evidence: Evidence) -> None:
+    evidence.processes.append(Process("w3", 3, 80.0, 110.0, 0, asked_to_end=True, pauses=((84.5, 106.5),)))
+    evidence.steps += [Step(DEADLY, "a", "start", 0, 3, 106.55), Step(DEADLY, "a", "end", 0, 3, 106.6)]
+
+
+@pytest.mark.parametrize(
+    "excused",
+    [
+        _an_unsent_checkpoint,
+        _an_outage_before_the_kill,
+        _a_lease_lost_in_a_pause,
+        _a_start_noted_after_a_pause,
+    ],
+    ids=lambda excused: excused.__name__.strip("_"),
+)
+def test_a_node_may_run_again_where_its_checkpoint_is_not_certain(excused: Spoil) -> None:
+    """What a crash, a pause or an outage can undo is not called a needless execution."""
+    evidence = good_run()
+    excused(evidence)
+
+    assert judge(evidence)["I3"] == []

@@ -1,0 +1,131 @@
+"""I3: which executions of nodes count, and which of them were needless."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.chaos.evidence import CLOCKS_S, Answer, Ask, Evidence, Process, Settled, Step
+from tests.chaos.recipes import NODES
+
+PENDING_S = 5.0
+"""How long after its node's end a checkpoint may still wait for its commit, where nothing else holds it up;
+also how long after a pause or an outage a worker may learn that somebody else has its run.
+"""
+
+Span = tuple[float, float]
+
+
+def no_needless_execution(evidence: Evidence) -> Iterator[str]:
+    """I3: a node of an event runs again only if its process ended, stopped or lost its store before the
+    checkpoint was certain, or the node itself failed; and never after the verdict.
+    """
+    processes = {process.pid: process for process in evidence.processes}
+    away = [(since, until) for since, until, what in evidence.outages if what == "store"]
+    answers, asks = evidence.answers_by_event(), evidence.asks_by_event()
+    marks: defaultdict[str, list[Settled]] = defaultdict(list)
+    for mark in evidence.settled:
+        marks[mark.event_id].append(mark)
+    for event_id, steps in _steps_by_event(evidence).items():
+        course = _Course(steps, marks[event_id], processes, away)
+        for node in NODES:
+            runs = [step for step in steps if step.node == node and step.what == "start"]
+            needless = [run for run in runs if not course.cut_short(run)]
+            if len(needless) > 1:
+                where = ", ".join(f"pid {run.pid} epoch {run.epoch}" for run in needless)
+                yield f"{event_id}: node {node} ran {len(needless)} times to its end ({where})"
+            for run in runs:
+                verdict = _verdict_before(run, answers.get(event_id, []), asks.get(event_id, []))
+                if verdict is not None and not course.unaware(run):
+                    yield (
+                        f"{event_id}: node {node} ran in pid {run.pid}, epoch {run.epoch}, "
+                        f"{run.time - verdict.time:.3f} s after the verdict {verdict.status}"
+                    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """What happened to one event: its steps in the order of time, and all that can cut one short."""
+
+    steps: Sequence[Step]
+    marks: Sequence[Settled]
+    processes: Mapping[int, Process]
+    away: Sequence[Span]
+
+    def cut_short(self, run: Step) -> bool:
+        """Whether this execution did not count: it failed, or its checkpoint may never have been stored."""
+        own = [each for each in self.steps if _same_owner(each, run) and each.time >= run.time]
+        if any(each.node == run.node and each.what in ("raise", "die") for each in own):
+            return True
+        process = self.processes.get(run.pid)
+        if process is None or self._was_stored(run, own):
+            return False
+        end = next((each.time for each in own if each.node == run.node and each.what == "end"), None)
+        disturbed = sorted([*process.pauses, *self.away])
+        if end is None:
+            stopped = any(until >= run.time - PENDING_S for _, until in disturbed)
+            return process.killed or process.asked_to_end or stopped
+        certain = _certain_at(end, disturbed)
+        # a pause or an outage in which the lease lapsed, or the end of the process with the write unsent
+        return (process.killed and process.ended <= certain) or any(
+            since <= certain and until >= run.time - PENDING_S for since, until in disturbed
+        )
+
+    def unaware(self, run: Step) -> bool:
+        """Whether its process may not have known yet that its lease had lapsed: because it had been stopped,
+        because it could not ask, or because somebody else has the lease only since now.
+        """
+        pauses = self.processes[run.pid].pauses if run.pid in self.processes else ()
+        disturbed = any(until >= run.time - PENDING_S for _, until in [*pauses, *self.away])
+        heirs = [each.time for each in self.steps if each.epoch > run.epoch]
+        return bool(heirs) and (disturbed or run.time < min(heirs) + PENDING_S)
+
+    def _was_stored(self, run: Step, own: Sequence[Step]) -> bool:
+        """Whether what followed proves that the checkpoint after it was stored.
+
+        That is a later node under the same lease, or at once under the next one; or the same process told
+        of the verdict before anybody else had the run.
+        """
+        if any(each.node > run.node and each.what == "start" for each in own):
+            return True
+        heirs = [each for each in self.steps if each.epoch > run.epoch]
+        if heirs and min(heirs, key=lambda each: (each.epoch, each.time)).node > run.node:
+            return True
+        if not any(each.node == run.node and each.what == "end" for each in own):
+            return False
+        inherited_at = min((each.time for each in heirs), default=float("inf"))
+        return any(mark.pid == run.pid and run.time <= mark.time < inherited_at for mark in self.marks)
+
+
+def _verdict_before(run: Step, answers: Sequence[Answer], asks: Sequence[Ask]) -> Answer | None:
+    """An answer that was there when this execution began, with nothing asked that it does not answer."""
+    attempt = max((ask.attempt for ask in asks if ask.time <= run.time + CLOCKS_S), default=1)
+    return next(
+        (
+            answer
+            for answer in answers
+            if answer.time + CLOCKS_S < run.time and (answer.status == "success" or answer.attempt >= attempt)
+        ),
+        None,
+    )
+
+
+def _certain_at(end: float, disturbed: Sequence[Span]) -> float:
+    """When the checkpoint of a node that ended then must be stored; what disturbs the writing puts it off."""
+    certain = end + PENDING_S
+    for since, until in disturbed:
+        if since <= certain and until >= end:
+            certain = max(certain, until + PENDING_S)
+    return certain
+
+
+def _same_owner(one: Step, other: Step) -> bool:
+    return one.pid == other.pid and one.epoch == other.epoch
+
+
+def _steps_by_event(evidence: Evidence) -> Mapping[str, list[Step]]:
+    found: defaultdict[str, list[Step]] = defaultdict(list)
+    for step in sorted(evidence.steps, key=lambda each: each.time):
+        found[step.event_id].append(step)
+    return found
