@@ -2,7 +2,8 @@
 
 Every run has a seed of its own; the sums over all of them, and what broke, stand in the report folder's
 `total.md`. Runs that came to their end already count, so that it can be interrupted and taken up again; what
-was left of one that was cut off is set aside. Journals, histories and logs are kept, compressed.
+was left of one that was cut off is set aside. One that ended by itself without a summary, or not in its time,
+stays and makes the total bad. Journals, histories and logs are kept, compressed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gzip
 import json
 import logging
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,13 @@ from tests.chaos.programme import working_folder
 
 log = logging.getLogger(__name__)
 
+LONGEST_S = 900.0
+"""How much longer than its faults a run may take, to start, to come to rest, and to be judged."""
+
+_PATIENCE_S = 60.0
+_CHAOS = (sys.executable, "-m", "tests.chaos")
+_CUT_OFF = (-signal.SIGHUP, -signal.SIGINT, -signal.SIGTERM)
+_FAILED = "failed.json"
 _VARIANTS = (
     ("--store", "sqlite"),
     ("--store", "postgres"),
@@ -59,14 +69,24 @@ def main(arguments: list[str] | None = None) -> int:
         lane.result()
     total = Total(given.folder)
     sys.stdout.write(total.text())
+    if programme.cut_off.is_set():
+        return 128 + signal.SIGINT
     return 0 if total.good and total.enough(given.kills, given.events) else 1
 
 
 class Programme:
-    """The runs that are still to be made; several lanes may work them off at once."""
+    """The runs that are still to be made; several lanes may work them off at once.
 
-    def __init__(self, given: argparse.Namespace) -> None:
+    A run that was ended by a signal that asks to end sets `cut_off`, and no more are begun.
+    """
+
+    def __init__(
+        self, given: argparse.Namespace, *, chaos: Sequence[str] = _CHAOS, longest_s: float = LONGEST_S
+    ) -> None:
+        self.cut_off = threading.Event()
         self._given = given
+        self._chaos = chaos
+        self._limit_s = given.seconds + longest_s
         self._numbers = iter(range(given.runs))
         self._turn = threading.Lock()
 
@@ -78,38 +98,79 @@ class Programme:
     def _next(self) -> int | None:
         """The next run that nobody has made, or None if no more are needed."""
         with self._turn:
-            if Total(self._given.folder).enough(self._given.kills, self._given.events):
+            folder, given = self._given.folder, self._given
+            if self.cut_off.is_set() or Total(folder).enough(given.kills, given.events):
                 return None
-            folder = self._given.folder
             return next((n for n in self._numbers if not self._is_done(folder, self._given.seed + n)), None)
 
     @staticmethod
     def _is_done(folder: Path, seed: int) -> bool:
-        return (folder / f"seed-{seed}" / "summary.json").exists()
+        report = folder / f"seed-{seed}"
+        return (report / "summary.json").exists() or (report / _FAILED).exists()
 
     def _run(self, seed: int, variant: Sequence[str]) -> None:
         folder, given = self._given.folder, self._given
         report = folder / f"seed-{seed}"
         if report.exists():
             report.rename(folder / f"cut-off-{seed}-{time.time():.0f}")
-        command = [sys.executable, "-m", "tests.chaos", "--seed", str(seed), "--report", str(report)]
+        command = [*self._chaos, "--seed", str(seed), "--report", str(report)]
         command += ["--seconds", str(given.seconds), "--mood", given.mood, *variant]
-        done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
-        log.info("seed %d, %s: exit code %d", seed, " ".join(variant), done.returncode)
-        compress(report)
+        code = _exit_code(command, self._limit_s)
+        log.info("seed %d, %s: exit code %s", seed, " ".join(variant), code)
+        if code in _CUT_OFF:
+            self.cut_off.set()
+        elif _came_to_its_end(report, code):
+            compress(report)
+        else:
+            _note_failure(report, seed, command[len(self._chaos) :], code)
         with self._turn:
             (folder / "total.md").write_text(Total(folder).text())
+
+
+def _exit_code(command: Sequence[str], limit_s: float) -> int | None:
+    """The exit code, or None if the run was not over in time; it is ended then."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as run:
+        try:
+            return run.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            # asked first, so that it takes broker and database with it
+            run.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                run.wait(_PATIENCE_S)
+            run.kill()
+            return None
+
+
+def _came_to_its_end(report: Path, code: int | None) -> bool:
+    """Whether there is a summary, and the exit code says the same."""
+    summary = report / "summary.json"
+    if not summary.exists():
+        return False
+    broken = any(json.loads(summary.read_text())["broken"].values())
+    return code == (1 if broken else 0)
+
+
+def _note_failure(report: Path, seed: int, arguments: Sequence[str], code: int | None) -> None:
+    report.mkdir(exist_ok=True)
+    ended = "not over in time" if code is None else f"ended with exit code {code}"
+    if not (report / "summary.json").exists():
+        ended += ", no summary"
+    store = arguments[arguments.index("--store") + 1]
+    failure = {"seed": seed, "store": store, "ended": ended, "command": " ".join(arguments)}
+    (report / _FAILED).write_text(json.dumps(failure))
 
 
 class Total:
     """The sums over the runs in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.runs = sorted(_summaries(folder), key=lambda run: int(run["seed"]))
+        self.runs = sorted(_summaries(folder, "summary.json"), key=lambda run: int(run["seed"]))
+        self.failed = sorted(_summaries(folder, _FAILED), key=lambda run: int(run["seed"]))
 
     @property
     def good(self) -> bool:
-        return bool(self.runs) and not any(found for run in self.runs for found in run["broken"].values())
+        broken = any(found for run in self.runs for found in run["broken"].values())
+        return bool(self.runs) and not self.failed and not broken
 
     @property
     def points(self) -> Mapping[str, int]:
@@ -147,6 +208,8 @@ class Total:
             (run["seed"], run["store"], round(run["wall_s"]), *(run[name] for name in names), _broken(run))
             for run in self.runs
         ]
+        nothing = ["-"] * (len(names) + 1)
+        rows += [(run["seed"], run["store"], *nothing, run["ended"]) for run in self.failed]
         wall = round(sum(run["wall_s"] for run in self.runs))
         rows.append(("all", "", wall, *(self.sum(name) for name in names), "no" if self.good else "YES"))
         share = 100 * self.sum("kills_in_flight") / max(1, self.sum("kills"))
@@ -156,7 +219,7 @@ class Total:
         )
         by_store = ", ".join(f"{store} {number}" for store, number in self.kills_by_store.items())
         lines += ["", f"Kills by database: {by_store}; with a run in flight: {share:.0f} %"]
-        lines += ["", *(f"- `{run['command']}`" for run in self.runs)]
+        lines += ["", *(f"- `{run['command']}`" for run in [*self.runs, *self.failed])]
         return "\n".join(lines) + "\n"
 
 
@@ -172,8 +235,8 @@ def compress(report: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _summaries(folder: Path) -> Iterator[dict[str, Any]]:
-    for file in folder.glob("*/summary.json"):
+def _summaries(folder: Path, name: str) -> Iterator[dict[str, Any]]:
+    for file in folder.glob(f"seed-*/{name}"):
         yield json.loads(file.read_text())
 
 
