@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.fundamentals.asking import ask, records_on
 from tests.support import wait_until, wait_until_sync
 from tests.support.error_log import logged_errors
 from tests.support.sharing import shared_service
 from tests.support.status import status
+from workflow_events.settings import TopicNames
 
 
 async def test_wait_until_returns_the_first_truthy_value() -> None:
@@ -32,6 +34,14 @@ async def test_wait_until_names_what_never_came() -> None:
     """The failure of a test says what it waited for."""
     with pytest.raises(AssertionError, match="in vain for a miracle"):
         await wait_until(lambda: False, 0.05, "a miracle")
+
+
+async def test_a_reader_of_a_topic_shows_one_record_too_many(kafka_environment: TopicNames) -> None:
+    """`[only] = await records_on(topic, 1)` fails where there are two."""
+    for _ in range(2):
+        await ask()
+
+    assert len(await records_on(kafka_environment.events, 1)) == 2
 
 
 def test_status_lines_have_the_format_of_the_guide(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,14 +17,12 @@ from kafka_devbroker import Broker
 from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.consumer import LangGraphKafkaConsumer
 from langgraph_integration.retry import RetryConfig
-from tests.fundamentals.asking import RECORDS, answer, ask, publish, records_on
+from tests.fundamentals.asking import RECORDS, answer, ask, publish, publish_for_graph, records_on
 from tests.support import wait_until
 from workflow_events import (
     EventSource,
     EventType,
     WorkflowEvent,
-    WorkflowEventMetadata,
-    WorkflowEventPayload,
     WorkflowEventProducer,
 )
 from workflow_events.settings import TopicNames
@@ -234,26 +232,11 @@ async def test_an_error_does_not_stop_the_consumer(kafka_environment: TopicNames
     consumer = LangGraphKafkaConsumer()
     await serving(consumer)
 
-    bad = await asyncio.to_thread(_publish_with_unknown_graph)
+    bad = await asyncio.to_thread(publish_for_graph, "no_such_graph")
     good = await ask("find the trend", records=RECORDS)
 
     assert (await answer(bad.event_id))["status"] == "error"
     assert (await answer(good.event_id))["status"] == "success"
-
-
-def _publish_with_unknown_graph() -> WorkflowEvent:
-    with WorkflowEventProducer() as producer:
-        event = WorkflowEvent(
-            event_type=EventType.WORKFLOW_TRIGGERED,
-            source=EventSource.AIRFLOW,
-            workflow_id="fundamentals",
-            workflow_run_id="run_1",
-            payload=WorkflowEventPayload(data={}),
-            metadata=WorkflowEventMetadata(environment="dev"),
-            graph="no_such_graph",
-        )
-        producer.publish(event)
-        return event
 
 
 async def test_a_consumer_that_is_not_started_says_so() -> None:

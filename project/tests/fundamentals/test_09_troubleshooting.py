@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from langgraph_integration.config import ConsumerConfig
 from langgraph_integration.consumer import LangGraphKafkaConsumer
 from langgraph_integration.processor import WorkflowProcessor
-from tests.fundamentals.asking import RECORDS, answer, ask, records_on
+from tests.fundamentals.asking import RECORDS, answer, ask, publish_for_graph, records_on
 from tests.support import wait_until
 from workflow_events import WorkflowEvent
 from workflow_events.errors import BrokerUnavailable, ConfigurationError
@@ -76,6 +76,21 @@ async def test_an_event_that_does_not_match_the_schema_is_answered_and_kept(
     assert result["error"].startswith("Invalid event: source: Field required")
     assert (letter["reason"], letter["error"]["type"]) == ("invalid", "InvalidEvent")
     assert letter["original_event"] == {"event_id": event_id, "event_type": "workflow.triggered"}
+
+
+async def test_an_event_for_a_graph_that_is_not_there_is_told_which_are(
+    kafka_environment: TopicNames, serving: Serving
+) -> None:
+    """Events Not Processed: the result names the graphs that the service knows, and a dead letter is kept."""
+    await serving(LangGraphKafkaConsumer())
+
+    event = await asyncio.to_thread(publish_for_graph, "nope")
+    result = await answer(event.event_id)
+    [letter] = await records_on(kafka_environment.dead_letters, 1)
+
+    assert result["status"] == "error"
+    assert result["error"] == "Invalid event: unknown graph 'nope'; known: multi_agent"
+    assert letter["original_event"]["event_id"] == str(event.event_id)
 
 
 def _produce(topic: str, value: bytes) -> None:
