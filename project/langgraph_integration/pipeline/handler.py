@@ -38,7 +38,6 @@ from workflow_events.ids import id_text
 log = logging.getLogger(__name__)
 
 _RELEASE_S = 0.8
-_LONGEST_KEY = 1024  # bytes
 _BUSY_POLL_S = 1.0
 
 
@@ -232,8 +231,14 @@ class EventHandler:
     async def _publish(
         self, lease: Lease, verdict: StoredVerdict, delivery: Delivery, asked: Asked
     ) -> StoredVerdict:
+        """The verdict that was published, and marked so. Raises `LeaseLost` if it stands no more."""
+
+        async def keep(smaller: StoredVerdict) -> None:
+            await self._gate.insist("store", lambda: self._ledger.replace(lease, verdict, smaller))
+
+        key = id_text(lease.event_id).encode()
         try:
-            published = await self._outbox.publish(id_text(lease.event_id).encode(), verdict, delivery, asked)
+            published = await self._outbox.publish(key, verdict, delivery, asked, keep)
         except asyncio.CancelledError:
             self.unconfirmed += 1
             raise
@@ -249,7 +254,11 @@ class EventHandler:
                 self._observe(RecordIgnored("redelivered after its verdict"))
             return answered
         # all of it, byte for byte: whether the earlier publication got through is not known for certain
-        verdict = await self._publish(settled.lease, settled.verdict, delivery, asked)
+        try:
+            verdict = await self._publish(settled.lease, settled.verdict, delivery, asked)
+        except LeaseLost:
+            # too large for its topic, and somebody else has written it smaller or answers for it by now
+            return False
         self._told(asked.event_id, verdict, 0.0)
         return verdict.answers(attempt)
 
@@ -257,7 +266,7 @@ class EventHandler:
         """A dead letter for a record without a row; its time is the record's, so that repeats are equal."""
         attempt = asked.headers.attempt
         verdict = self._writer.write(delivery, asked, attempt, failed, now=delivery.time)
-        verdict = await self._outbox.publish(_short_key(delivery.key), verdict, delivery, asked)
+        verdict = await self._outbox.publish(delivery.key, verdict, delivery, asked)
         self._told(asked.event_id, verdict, 0.0)
 
     async def _release(self, lease: Lease) -> None:
@@ -283,11 +292,6 @@ class EventHandler:
             },
         )
         self._observe(VerdictPublished(text, verdict.status, verdict.reason, duration_s))
-
-
-def _short_key(key: bytes | None) -> bytes | None:
-    """The record's key for its dead letter, whose origin keeps it whole; a monstrous one is left out."""
-    return key if key is None or len(key) <= _LONGEST_KEY else None
 
 
 def _invalid(asked: Asked) -> Failed:

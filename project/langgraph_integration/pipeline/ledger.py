@@ -161,6 +161,13 @@ class RunLedger(Protocol):
         A verdict that stands already under this lease is left as it is.
         """
 
+    async def replace(self, lease: Lease, stored: StoredVerdict, verdict: StoredVerdict) -> None:
+        """Put `verdict`, of the same attempt, in the place of `stored`, which no topic takes.
+
+        Raises `LeaseLost` if `stored` does not stand unpublished under this lease any more; claim again
+        then, and publish what stands. After `StoreUnavailable` that may be `verdict` itself.
+        """
+
     async def mark_published(self, lease: Lease, attempt: int) -> None:
         """The broker has acknowledged the verdict of `attempt`. A lost lease is not an error here."""
 

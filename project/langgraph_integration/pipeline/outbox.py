@@ -1,6 +1,7 @@
 """Outbox: verdicts to their topics, written smaller where a topic takes less than it said."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from langgraph_integration.pipeline.asked import Asked
@@ -15,6 +16,11 @@ from workflow_events.errors import BrokerUnavailable, RecordTooLarge
 
 log = logging.getLogger(__name__)
 
+_LONGEST_KEY = 1024  # bytes
+
+Keep = Callable[[StoredVerdict], Awaitable[None]]
+"""Stores a verdict in the place of the one that was refused for its size."""
+
 
 class Outbox:
     """Publishes what was stored, and insists until the broker has it."""
@@ -25,24 +31,32 @@ class Outbox:
         self._gate = gate
 
     async def publish(
-        self, key: bytes | None, verdict: StoredVerdict, delivery: Delivery, asked: Asked
+        self,
+        key: bytes | None,
+        verdict: StoredVerdict,
+        delivery: Delivery,
+        asked: Asked,
+        keep: Keep | None = None,
     ) -> StoredVerdict:
         """The verdict that was acknowledged.
 
         Where a topic refuses a record for its size, although its limit was not known to be so low, an error
-        with the reason `result-invalid` is published instead; the sink knows the limit by then.
+        with the reason `result-invalid` is published instead; the sink knows the limit by then. `keep` is
+        awaited for it before, so that what is published is what stands; its errors are passed on.
         """
         try:
             await self._gate.insist("publish", lambda: self._send(key, verdict))
         except RecordTooLarge as error:
             log.warning("record refused for its size: %s", error, extra={"action": "record_too_large"})
             smaller = self._smaller(verdict, delivery, asked, error)
+            if keep is not None:
+                await keep(smaller)
             await self._gate.insist("publish", lambda: self._send_or_wait(key, smaller))
             return smaller
         return verdict
 
     async def _send(self, key: bytes | None, verdict: StoredVerdict) -> None:
-        await self._sink.publish(key, verdict.dead_letter, verdict.result, verdict.attempt)
+        await self._sink.publish(_short(key), verdict.dead_letter, verdict.result, verdict.attempt)
 
     async def _send_or_wait(self, key: bytes | None, verdict: StoredVerdict) -> None:
         try:
@@ -57,3 +71,8 @@ class Outbox:
         reason = cast(DeadLetterReason, verdict.reason) if verdict.reason else "result-invalid"
         failed = Failed(reason, text, error)
         return self._writer.write(delivery, asked, verdict.attempt, failed, now=delivery.time)
+
+
+def _short(key: bytes | None) -> bytes | None:
+    """A record's key for its dead letter, whose origin keeps it whole; a monstrous one is left out."""
+    return key if key is None or len(key) <= _LONGEST_KEY else None

@@ -125,6 +125,17 @@ class FinishRun(Command[int]):
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceVerdict(Command[None]):
+    lease: Lease
+    stored: StoredVerdict
+    verdict: StoredVerdict
+
+    @property
+    def key(self) -> str:
+        return id_text(self.lease.event_id)
+
+
+@dataclass(frozen=True, slots=True)
 class MarkPublished(Command[None]):
     lease: Lease
     attempt: int

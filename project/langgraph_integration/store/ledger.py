@@ -71,6 +71,9 @@ class StoreLedger:
             self._drop(lease)
         return attempt
 
+    async def replace(self, lease: Lease, stored: StoredVerdict, verdict: StoredVerdict) -> None:
+        await self._backend.run(c.ReplaceVerdict(lease, stored, verdict))
+
     async def mark_published(self, lease: Lease, attempt: int) -> None:
         await self._backend.run(c.MarkPublished(lease, attempt))
 

@@ -76,6 +76,20 @@ class MemoryDatabase(Session):
         )
         return True
 
+    def swap_verdict(self, command: c.ReplaceVerdict) -> bool:
+        row, stored, verdict = self.runs.get(command.key), command.stored, command.verdict
+        if row is None or row.published or row.epoch != command.lease.epoch:
+            return False
+        if (row.attempt, row.status, row.result) != (stored.attempt, stored.status, stored.result):
+            return False
+        self.runs[command.key] = row._replace(
+            status=verdict.status,
+            reason=verdict.reason,
+            result=verdict.result,
+            dead_letter=verdict.dead_letter,
+        )
+        return True
+
     def store_retry(self, command: c.ScheduleRetry) -> bool:
         row = self.runs.get(command.key)
         if row is None or row.epoch != command.lease.epoch:

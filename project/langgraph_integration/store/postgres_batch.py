@@ -22,6 +22,7 @@ from workflow_events.errors import StoreUnavailable
 HOT = (
     c.ClaimRun,
     c.FinishRun,
+    c.ReplaceVerdict,
     c.MarkPublished,
     c.ScheduleRetry,
     c.ReleaseRun,
@@ -36,6 +37,7 @@ def dialect(statement: str) -> bytes:
         p="%s",
         now=NOW,
         greatest="greatest",
+        same="IS NOT DISTINCT FROM",
         contains=f"strpos(runs.asks, {sql.POSITION}) > 0",
         remembered=f"right(runs.asks || {sql.POSITION}, {ASKS_KEPT})",
     ).encode()
@@ -51,6 +53,7 @@ LOCK_RUNS = b"SELECT event_id, epoch FROM runs WHERE event_id = ANY(%s) ORDER BY
 LOAD_RUNS = dialect(f"SELECT {sql.RUN_COLUMNS}, {{now}} FROM runs WHERE event_id = ANY({{p}})")
 GRANT_RUN = dialect(sql.GRANT_RUN)
 FINISH_RUN = dialect(sql.FINISH_RUN)
+REPLACE_VERDICT = dialect(sql.REPLACE_VERDICT)
 SCHEDULE_RETRY = dialect(sql.SCHEDULE_RETRY)
 MARK_PUBLISHED = dialect(sql.MARK_PUBLISHED)
 RELEASE_RUN = dialect(sql.RELEASE_RUN)
@@ -141,7 +144,7 @@ class PostgresBatch:
                     pending.value, after[row.event_id] = explain(row, ask, owner, now)
                 case c.FinishRun(lease) if row is not None and row.epoch == lease.epoch:
                     pending.value = row.attempt
-                case c.FinishRun(lease) | c.ScheduleRetry(lease):
+                case c.FinishRun(lease) | c.ReplaceVerdict(lease) | c.ScheduleRetry(lease):
                     pending.error = lease_lost(pending.command.key, lease.epoch)
                 case _:
                     pending.error = StoreUnavailable("the run was deleted while it was asked for")
@@ -172,7 +175,7 @@ def _answered(sent: Sent) -> bool:
         case c.FinishRun(_, verdict):
             sent.pending.value = verdict.attempt
             return sent.cursor.rowcount == 1
-        case c.ScheduleRetry():
+        case c.ReplaceVerdict() | c.ScheduleRetry():
             return sent.cursor.rowcount == 1
         case _:
             return True
@@ -184,6 +187,10 @@ def _grant(command: c.ClaimRun) -> tuple[bytes, Sequence[object]]:
 
 def _finish(command: c.FinishRun) -> tuple[bytes, Sequence[object]]:
     return FINISH_RUN, sql.finish_parameters(command)
+
+
+def _replace(command: c.ReplaceVerdict) -> tuple[bytes, Sequence[object]]:
+    return REPLACE_VERDICT, sql.replace_parameters(command)
 
 
 def _retry(command: c.ScheduleRetry) -> tuple[bytes, Sequence[object]]:
@@ -201,6 +208,7 @@ def _release(command: c.ReleaseRun) -> tuple[bytes, Sequence[object]]:
 _STATEMENTS: dict[type, Callable[[Any], tuple[bytes, Sequence[object]]]] = {
     c.ClaimRun: _grant,
     c.FinishRun: _finish,
+    c.ReplaceVerdict: _replace,
     c.ScheduleRetry: _retry,
     c.MarkPublished: _mark,
     c.ReleaseRun: _release,

@@ -25,6 +25,7 @@ class Session(ABC):
             c.RenewLeases: self.renew,
             c.ScheduleRetry: self.schedule_retry,
             c.FinishRun: self.finish,
+            c.ReplaceVerdict: self.replace,
             c.MarkPublished: self.mark_published,
             c.ReleaseRun: self.release,
             c.FindVerdicts: self.find_verdicts,
@@ -63,6 +64,10 @@ class Session(ABC):
             raise lease_lost(command.key, command.lease.epoch)
         return row.attempt
 
+    def replace(self, command: c.ReplaceVerdict) -> None:
+        if not self.swap_verdict(command):
+            raise lease_lost(command.key, command.lease.epoch)
+
     def schedule_retry(self, command: c.ScheduleRetry) -> None:
         if not self.store_retry(command):
             raise lease_lost(command.key, command.lease.epoch)
@@ -88,6 +93,10 @@ class Session(ABC):
     @abstractmethod
     def store_verdict(self, command: c.FinishRun) -> bool:
         """Whether the verdict was stored: same epoch, no verdict yet, attempt not above the verdict's."""
+
+    @abstractmethod
+    def swap_verdict(self, command: c.ReplaceVerdict) -> bool:
+        """Whether it was replaced: same epoch, not published, and what stands is what is to be replaced."""
 
     @abstractmethod
     def store_retry(self, command: c.ScheduleRetry) -> bool: ...

@@ -1,13 +1,14 @@
 """What SQLite and PostgreSQL have in common: columns, and the statements both understand.
 
-Statements use `{p}` for a parameter, `{now}` for the database's clock in milliseconds since 1970 and
-`{greatest}` for the larger of two numbers; `dialect` fills them in.
+Statements use `{p}` for a parameter, `{now}` for the database's clock in milliseconds since 1970,
+`{greatest}` for the larger of two numbers and `{same}` for an equality that holds of two NULLs; `dialect`
+fills them in.
 """
 
 from collections.abc import Sequence
 from datetime import timedelta
 
-from langgraph_integration.store.commands import CheckpointRow, ClaimRun, FinishRun, WriteRow
+from langgraph_integration.store.commands import CheckpointRow, ClaimRun, FinishRun, ReplaceVerdict, WriteRow
 from langgraph_integration.store.runs import RunRow
 from workflow_events.errors import ConfigurationError
 
@@ -65,6 +66,12 @@ FINISH_RUN = """
 UPDATE runs SET attempt = {p}, status = {p}, reason = {p}, result = {p}, dead_letter = {p},
     published = FALSE, finished_at = {now}
 WHERE event_id = {p} AND epoch = {p} AND status IS NULL AND attempt <= {p}
+"""
+
+REPLACE_VERDICT = """
+UPDATE runs SET status = {p}, reason = {p}, result = {p}, dead_letter = {p}
+WHERE event_id = {p} AND epoch = {p} AND NOT published
+    AND attempt = {p} AND status = {p} AND result {same} {p}
 """
 
 SCHEDULE_RETRY = """
@@ -158,6 +165,13 @@ def finish_parameters(command: FinishRun) -> Sequence[object]:
     verdict = command.verdict
     stored = (verdict.attempt, verdict.status, verdict.reason, verdict.result, verdict.dead_letter)
     return (*stored, command.key, command.lease.epoch, verdict.attempt)
+
+
+def replace_parameters(command: ReplaceVerdict) -> Sequence[object]:
+    """For `REPLACE_VERDICT`."""
+    verdict, stored = command.verdict, command.stored
+    written = (verdict.status, verdict.reason, verdict.result, verdict.dead_letter)
+    return (*written, command.key, command.lease.epoch, stored.attempt, stored.status, stored.result)
 
 
 def save_parameters(row: RunRow) -> Sequence[object]:

@@ -21,6 +21,7 @@ def dialect(statement: str) -> str:
         p="?",
         now=NOW,
         greatest="max",
+        same="IS",
         contains=f"instr(runs.asks, {sql.POSITION}) > 0",
         remembered=f"substr(runs.asks || {sql.POSITION}, -{ASKS_KEPT})",
     )
@@ -30,6 +31,7 @@ GRANT_RUN = dialect(sql.GRANT_RUN)
 LOAD_RUN = dialect(sql.LOAD_RUN)
 SAVE_RUN = dialect(sql.SAVE_RUN)
 FINISH_RUN = dialect(sql.FINISH_RUN)
+REPLACE_VERDICT = dialect(sql.REPLACE_VERDICT)
 SCHEDULE_RETRY = dialect(sql.SCHEDULE_RETRY)
 MARK_PUBLISHED = dialect(sql.MARK_PUBLISHED)
 RELEASE_RUN = dialect(sql.RELEASE_RUN)
@@ -71,6 +73,9 @@ class SqliteSession(SqliteCheckpoints):
 
     def store_verdict(self, command: c.FinishRun) -> bool:
         return self._connection.execute(FINISH_RUN, sql.finish_parameters(command)).rowcount == 1
+
+    def swap_verdict(self, command: c.ReplaceVerdict) -> bool:
+        return self._connection.execute(REPLACE_VERDICT, sql.replace_parameters(command)).rowcount == 1
 
     def store_retry(self, command: c.ScheduleRetry) -> bool:
         parameters = (command.retry_count, command.delay_ms, command.key, command.lease.epoch)

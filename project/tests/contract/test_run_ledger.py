@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -129,6 +130,42 @@ async def test_a_verdict_is_stored_once(database: Database) -> None:
         await store.ledger.finish(grant.lease, verdict(result=b"second"))
         found = await store.ledger.verdicts([wanted.event_id, uuid4()])
     assert found == {wanted.event_id: verdict(result=b"first")}
+
+
+@pytest.mark.parametrize("result", [b"too large", None])
+async def test_a_verdict_that_no_topic_takes_is_replaced(database: Database, result: bytes | None) -> None:
+    """What is published instead stands, so that whoever asks again gets the same bytes."""
+    wanted = ask()
+    stored, smaller = replace(verdict(), result=result), verdict("error", result=b"smaller")
+    async with database.open("a") as store:
+        grant = await granted(store, wanted)
+        await store.ledger.finish(grant.lease, stored)
+        await store.ledger.replace(grant.lease, stored, smaller)
+        await store.ledger.mark_published(grant.lease, 1)
+        found = is_a(Settled, await store.ledger.claim(wanted))
+        again = await granted(store, ask(wanted.event_id, offset=1, attempt=2))
+    assert (found.verdict, found.published) == (smaller, True)
+    assert again.attempt == 2
+
+
+async def test_a_verdict_is_replaced_only_by_who_may_publish_it(database: Database) -> None:
+    """Not one that is published, nor another than was meant, nor under a lease that is over."""
+    wanted, smaller = ask(), verdict("error", result=b"smaller")
+    async with database.open() as store:
+        grant = await granted(store, wanted)
+        with pytest.raises(LeaseLost):
+            await store.ledger.replace(grant.lease, verdict(), smaller)
+        await store.ledger.finish(grant.lease, verdict())
+        for other in (verdict("failure"), verdict(attempt=2), verdict(result=b"other")):
+            with pytest.raises(LeaseLost):
+                await store.ledger.replace(grant.lease, other, smaller)
+        await store.ledger.mark_published(grant.lease, 1)
+        with pytest.raises(LeaseLost):
+            await store.ledger.replace(grant.lease, verdict(), smaller)
+        await store.ledger.claim(ask(wanted.event_id, offset=1))  # owed a publication under a newer epoch
+        with pytest.raises(LeaseLost):
+            await store.ledger.replace(grant.lease, verdict(), smaller)
+        assert await store.ledger.verdicts([wanted.event_id]) == {wanted.event_id: verdict()}
 
 
 async def test_a_verdict_of_nothing_but_a_dead_letter_is_kept(database: Database) -> None:

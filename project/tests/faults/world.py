@@ -290,6 +290,9 @@ class _Ledger:
         attempt: int = await self._wait("finish", lambda: self._ledger.finish(lease, verdict))
         return attempt
 
+    async def replace(self, lease: Lease, stored: StoredVerdict, verdict: StoredVerdict) -> None:
+        await self._wait("replace", lambda: self._ledger.replace(lease, stored, verdict))
+
     async def mark_published(self, lease: Lease, attempt: int) -> None:
         await self._wait("mark", lambda: self._ledger.mark_published(lease, attempt))
 

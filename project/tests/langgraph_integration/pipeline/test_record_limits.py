@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from langgraph_integration.pipeline.ledger import Lease, RunLedger, StoredVerdict
+from langgraph_integration.store import MemoryDatabase
 from tests.langgraph_integration.events import event, headers_of, value_of
+from tests.langgraph_integration.memory_source import MemoryTopic
 from tests.langgraph_integration.rig import running_rig
 from tests.support import wait_until
 from workflow_events import WorkflowEvent
+from workflow_events.errors import LeaseLost
+
+
+async def large(_: WorkflowEvent) -> dict[str, Any]:
+    """A graph whose result is more than the topics of these tests take."""
+    return {"rows": "x" * 5000}
 
 
 async def test_a_topic_that_takes_less_than_it_said_gets_an_error_that_fits() -> None:
     """Somebody lowered its limit: the asker is told, and the event does not come back for ever."""
-
-    async def run(_: WorkflowEvent) -> dict[str, Any]:
-        return {"rows": "x" * 5000}
-
-    async with running_rig(run) as rig:
+    async with running_rig(large) as rig:
         rig.sink.true_result_limit_bytes = 2000
         rig.publish(event())
         await rig.settled()
@@ -26,6 +32,61 @@ async def test_a_topic_that_takes_less_than_it_said_gets_an_error_that_fits() ->
     (result,), (letter,) = rig.sink.decoded(), rig.sink.letters()
     assert (result.status, letter.reason) == ("error", "result-invalid")
     assert "cannot be sent" in str(result.error)
+
+
+async def test_the_error_that_fits_is_the_verdict_from_then_on() -> None:
+    """The same attempt gets its bytes again, a greater one is run, whatever the topic takes by then."""
+    asked = event()
+    async with running_rig(large) as rig:
+        rig.sink.true_result_limit_bytes = 2000
+        rig.publish(asked)
+        await rig.settled()
+        rig.sink.true_result_limit_bytes = None
+        rig.publish(asked)
+        await rig.settled()
+        rig.publish(asked, attempt=2)
+        await rig.settled()
+
+    results = [(each.status, each.attempt) for each in rig.sink.decoded()]
+    assert results == [("error", 1), ("error", 1), ("success", 2)]
+    assert rig.sink.results[0] == rig.sink.results[1]
+    assert len(set(rig.sink.dead_letters)) == 1
+
+
+class LostAnswer:
+    """A ledger that replaces a verdict and says that it could not: the call was repeated after an outage."""
+
+    def __init__(self, ledger: RunLedger) -> None:
+        self._ledger = ledger
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    async def replace(self, lease: Lease, stored: StoredVerdict, verdict: StoredVerdict) -> None:
+        await self._ledger.replace(lease, stored, verdict)
+        raise LeaseLost("replaced already")
+
+
+@pytest.mark.parametrize("stored_before", [False, True])
+async def test_a_verdict_that_stands_no_more_is_not_published(stored_before: bool) -> None:
+    """The ledger is asked again, by the run's owner and by who only publishes: what stands is published."""
+    database, topic = MemoryDatabase(), MemoryTopic()
+    if stored_before:
+        async with running_rig(large, database=database, topic=topic, lease_time=timedelta(0)) as first:
+            first.sink.available = False
+            first.publish(event())
+            await wait_until(lambda: "publish" in first.gate.reasons)
+        topic.committed.clear()
+    else:
+        topic.append(value_of(asked := event()), headers=headers_of(asked))
+    async with running_rig(large, database=database, topic=topic, owner="b", around=LostAnswer) as second:
+        second.sink.true_result_limit_bytes = 2000
+        await second.settled()
+
+    (result,) = second.sink.decoded()
+    (row,) = database.runs.values()
+    assert (result.status, result.attempt) == ("error", 1)
+    assert (row.result, row.published) == (second.sink.results[0][1], True)
 
 
 async def test_a_topic_too_small_for_any_verdict_is_waited_for() -> None:

@@ -99,7 +99,7 @@ verdicts = st.builds(
     StoredVerdict,
     attempt=numbers,
     status=st.sampled_from(["success", "error", "failure"]),
-    result=st.none() | st.binary(max_size=4),
+    result=st.sampled_from([None, b"", b"\x00a"]),
     dead_letter=st.none() | st.binary(max_size=4),
     reason=st.none() | st.sampled_from(["permanent", "timeout"]),
 )
@@ -109,7 +109,8 @@ verdicts = st.builds(
 def commands_for(draw: st.DrawFn, event_id: UUID) -> c.Command[Any]:
     """Anything that may be asked about one run, with right epochs and wrong ones."""
     lease = Lease(event_id, draw(st.integers(1, 4)), "a")
-    kind = draw(st.sampled_from(["claim", "claim", "finish", "mark", "retry", "release", "put", "writes"]))
+    kinds = ("claim", "claim", "finish", "replace", "mark", "retry", "release", "put", "writes")
+    kind = draw(st.sampled_from(kinds))
     key = str(event_id)
     match kind:
         case "claim":
@@ -117,6 +118,8 @@ def commands_for(draw: st.DrawFn, event_id: UUID) -> c.Command[Any]:
             return c.ClaimRun(wanted, draw(st.sampled_from(["a", "b"])), HOUR_MS, draw(st.booleans()))
         case "finish":
             return c.FinishRun(lease, draw(verdicts))
+        case "replace":
+            return c.ReplaceVerdict(lease, draw(verdicts), draw(verdicts))
         case "mark":
             return c.MarkPublished(lease, draw(numbers))
         case "retry":
