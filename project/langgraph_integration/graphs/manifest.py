@@ -1,4 +1,7 @@
-"""langgraph.json: the ecosystem's file, and our settings under its key `langgraph_kafka`."""
+"""langgraph.json: the ecosystem's file, and our settings under its key `langgraph_kafka`.
+
+Read without LangGraph: a supervisor looks at it before it starts the workers that load the graphs.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,15 +10,28 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from langgraph_integration.graphs.specs import DEFAULT_RECURSION_LIMIT, GraphSettings
 from workflow_events.codec import parse_json
 from workflow_events.errors import ConfigurationError, InvalidRecord
+
+Durability = Literal["sync", "async", "exit"]
+
+DEFAULT_RECURSION_LIMIT = 50
+"""Super-steps of one run. LangGraph's own default of 10,007 lets one loop burn the budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSettings:
+    """Per graph, from `langgraph.json`. `timeout_s=None` means `WORKFLOW_EXECUTION_TIMEOUT`."""
+
+    durability: Durability = "sync"
+    timeout_s: float | None = None
+    recursion_limit: int = DEFAULT_RECURSION_LIMIT
 
 
 class _GraphOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    durability: Literal["sync", "async", "exit"] = "sync"
+    durability: Durability = "sync"
     timeout_seconds: float | None = Field(default=None, gt=0)
     recursion_limit: int = Field(default=DEFAULT_RECURSION_LIMIT, gt=0)
 
@@ -54,6 +70,15 @@ class Manifest:
     def empty(cls) -> "Manifest":
         """No file: nothing but the multi-agent graph."""
         return cls(folder=Path.cwd())
+
+
+def find_manifest(config: str | None) -> Manifest:
+    """The file that `config` names; `./langgraph.json` where it is None and there is one, else `empty`.
+
+    Raises `ConfigurationError` naming the file and the entry.
+    """
+    path = Path(config or "langgraph.json")
+    return read_manifest(path) if config or path.is_file() else Manifest.empty()
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -11,7 +10,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from langgraph_integration.graphs.declared_types import declared_types
 from langgraph_integration.graphs.loading import load_graph
-from langgraph_integration.graphs.manifest import Manifest, read_manifest
+from langgraph_integration.graphs.manifest import find_manifest
 from langgraph_integration.graphs.specs import GraphSettings, GraphSpec
 from workflow_events import WorkflowEvent
 from workflow_events.errors import UnknownGraph
@@ -64,8 +63,7 @@ async def load_registry(config: str | None, checkpointer: Any | None = None) -> 
     none. `checkpointer=None` leaves the graphs theirs, and gives one in memory to those that have none.
     Raises `ConfigurationError` naming file and entry.
     """
-    path = Path(config) if config else Path("langgraph.json")
-    manifest = read_manifest(path) if config or path.is_file() else Manifest.empty()
+    manifest = find_manifest(config)
     references = {MULTI_AGENT: _MULTI_AGENT_REFERENCE, **manifest.graphs}
     specs = {}
     for name, reference in references.items():
@@ -85,6 +83,9 @@ async def load_registry(config: str | None, checkpointer: Any | None = None) -> 
         "graphs: %s; default %s",
         ", ".join(sorted(specs)),
         registry.default,
-        extra={"action": "graphs_loaded", "config": str(path) if manifest.graphs else None},
+        extra={
+            "action": "graphs_loaded",
+            "config": (config or "langgraph.json") if manifest.graphs else None,
+        },
     )
     return registry

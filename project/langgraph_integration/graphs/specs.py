@@ -4,28 +4,16 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from langgraph.pregel import Pregel
 from pydantic import BaseModel
 
+from langgraph_integration.graphs.manifest import GraphSettings as GraphSettings
 from workflow_events import WorkflowEvent
 from workflow_events.errors import InvalidRecord
 
-Durability = Literal["sync", "async", "exit"]
 Graph = Pregel[Any, Any, Any, Any]
-
-DEFAULT_RECURSION_LIMIT = 50
-"""Super-steps of one run. LangGraph's own default of 10,007 lets one loop burn the budget."""
-
-
-@dataclass(frozen=True, slots=True)
-class GraphSettings:
-    """Per graph, from `langgraph.json`. `timeout_s=None` means `WORKFLOW_EXECUTION_TIMEOUT`."""
-
-    durability: Durability = "sync"
-    timeout_s: float | None = None
-    recursion_limit: int = DEFAULT_RECURSION_LIMIT
 
 
 @dataclass(frozen=True, slots=True)

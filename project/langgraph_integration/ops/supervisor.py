@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from langgraph_integration.config import ConsumerConfig
+from langgraph_integration.graphs.manifest import find_manifest
 from langgraph_integration.ops.settings import HttpSettings, LogSettings
 from langgraph_integration.ops.workers.process import WorkerProcess
 from langgraph_integration.ops.workers.report import CrewMetrics, Report, WorkerTask, together
@@ -27,6 +28,7 @@ EXIT_FORCED: Final = 130
 _LOOK_S = 1.0
 _GRACE_S = 7.0  # over the shutdown timeout a worker may take 5 s
 _FORCED_S = 1.0
+_STORES = ("memory:", "sqlite:/", "postgresql://", "postgres://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,21 @@ def supervise(config: ConsumerConfig, http: HttpSettings, logs: LogSettings, wor
     """Run workers until SIGINT or SIGTERM; the exit code of the service.
 
     0 when all stopped in order, 1 when one did not, or could not start, 2 for settings that cannot be used,
-    130 forced by a second signal. Raises `ConfigurationError` for a port that cannot be had.
+    130 forced by a second signal. Raises `ConfigurationError` for a port that cannot be had, and before any
+    worker is started for a graphs file that cannot be read or a store that there is not.
     """
+    _check(config)
     return asyncio.run(Supervisor(config, logs, workers).run(http))
+
+
+def _check(config: ConsumerConfig) -> None:
+    """What every worker would refuse, told once and at once."""
+    find_manifest(config.graphs_file)
+    # what looks like a store is left to the workers: to parse it costs a quarter of a second of imports
+    if not config.state_url.startswith(_STORES):
+        from langgraph_integration.store.urls import parse_url
+
+        parse_url(config.state_url)
 
 
 class Supervisor:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from langgraph_integration.graphs.manifest import Manifest, read_manifest
+from langgraph_integration.graphs.manifest import Manifest, find_manifest, read_manifest
 from langgraph_integration.graphs.specs import GraphSettings
 from workflow_events.errors import ConfigurationError
 
@@ -85,6 +85,19 @@ def test_what_cannot_be_used_is_named_with_file_and_entry(content: Any, text: st
         read_manifest(path)
 
     assert str(path) in str(raised.value)
+
+
+def test_without_a_name_the_file_of_the_folder_is_read_if_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that leads nowhere is an error, no name is not."""
+    monkeypatch.chdir(tmp_path)
+    assert find_manifest(None) == Manifest.empty()
+    _file(tmp_path, {"graphs": {"mine": "./a.py:graph"}})
+
+    assert find_manifest(None).default == "mine"
+    with pytest.raises(ConfigurationError, match=r"nope\.json"):
+        find_manifest("nope.json")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

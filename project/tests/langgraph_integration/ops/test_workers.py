@@ -153,6 +153,25 @@ def is_running(pid: int) -> bool:
         return False
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--config", "nope.json"), "LANGGRAPH_CONFIG nope.json: No such file or directory"),
+        (("--config", "pyproject.toml"), "pyproject.toml: "),
+        (("--state-url", "mysql://x"), "WORKFLOW_STATE_URL: 'mysql://x' is no store, accepted are "),
+    ],
+)
+def test_settings_that_can_be_checked_are_refused_before_a_worker_is_started(
+    arguments: tuple[str, ...], text: str
+) -> None:
+    """One line instead of a log, as with one worker."""
+    ran = run("serve", *arguments, "--workers", "2", "--http-port", "0")
+
+    assert ran.code == 2
+    assert ran.err.startswith(f"error: {text}")
+    assert len(ran.err.splitlines()) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_settings_that_no_worker_can_use_end_the_service(
