@@ -32,6 +32,7 @@ def gc(
     """Remove old finished runs from the store.
 
     Safe while services run. What runs, waits for a retry or was never published is kept, however old.
+    A SQLite file that does not exist is not made but refused, exit code 2.
     """
     import asyncio
     from dataclasses import asdict
@@ -52,8 +53,15 @@ def gc(
 async def _sweep(state_url: str | None, retention: "Retention", dry_run: bool) -> "SweepReport":
     from langgraph_integration.config import ConsumerConfig
     from langgraph_integration.store import open_store
+    from langgraph_integration.store.urls import SqliteUrl, parse_url
+    from workflow_events.errors import ConfigurationError
 
     given: dict[str, Any] = {"state_url": state_url}
     url = ConsumerConfig(**given).state_url
-    async with open_store(url, owner=_OWNER, lease_time=timedelta(seconds=30)) as store:
-        return await store.gc(retention, dry_run=dry_run)
+    store = parse_url(url)
+    if isinstance(store, SqliteUrl) and not store.path.exists():
+        raise ConfigurationError(
+            f"WORKFLOW_STATE_URL or --state-url: there is no file {store.path}; nothing was looked at"
+        )
+    async with open_store(url, owner=_OWNER, lease_time=timedelta(seconds=30)) as opened:
+        return await opened.gc(retention, dry_run=dry_run)

@@ -58,7 +58,8 @@ def serve(
     Options win over the environment; every other setting has its variable. With one worker the same as
     `python -m langgraph_integration.service`; several are members of one group under a supervisor, which
     starts a worker that died again and serves health and metrics of all. Exit codes: 0 stopped in order,
-    1 could not run or the last commit is unknown, 130 forced by a second signal.
+    1 could not run or the last commit is unknown, 2 settings that cannot be used, 130 forced by a second
+    signal.
     """
     from langgraph_integration.config import ConsumerConfig
     from langgraph_integration.garbage import hold_garbage

@@ -1,8 +1,10 @@
 """The command line: what it takes, says and returns."""
 
+import asyncio
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,6 +14,7 @@ from kafka_devbroker.net import free_ports
 from langgraph_integration.ops.cli import COMMANDS
 from langgraph_integration.ops.cli_page import cli_page
 from langgraph_integration.ops.commands.trigger import read_data
+from langgraph_integration.store import open_store
 from tests.langgraph_integration.ops.command_line import run, within
 from tests.langgraph_integration.ops.topic_reading import only_record, publish_result
 from workflow_events.codec import decode_event
@@ -247,11 +250,29 @@ def test_the_exit_code_of_result_is_its_status(
 
 
 def test_gc_counts_without_deleting(tmp_path: Path) -> None:
-    """An empty store has nothing to remove; the store is made where there is none."""
+    """An empty store has nothing to remove."""
     url = f"sqlite:{tmp_path / 'state.db'}"
+    asyncio.run(_made(url))
 
     ran = within("gc", "--dry-run", "--state-url", url, "--json")
 
     assert ran.code == 0, ran.err
     assert json.loads(ran.out) == {"runs": 0, "checkpoints": 0, "writes": 0, "dry_run": True}
     assert within("gc", "--state-url", url).out == "removed: 0 runs, 0 checkpoints, 0 pending writes\n"
+
+
+async def _made(url: str) -> None:
+    async with open_store(url, owner="test", lease_time=timedelta(seconds=30)):
+        pass
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_gc_refuses_a_file_that_is_not_there(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """A mistyped path is no empty store, and nothing is made of it."""
+    missing = tmp_path / "typo" / "state.db"
+
+    ran = within("gc", *options, "--state-url", f"sqlite:{missing}", "--json")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert f"WORKFLOW_STATE_URL or --state-url: there is no file {missing}" in ran.err
+    assert not missing.parent.exists()
