@@ -63,7 +63,7 @@ def test_commands_exist(page: Path) -> None:
 
 def _commands(page: Path) -> Iterator[list[str]]:
     for listing in listings(page, *_SHELL):
-        for line in listing.text.splitlines():
+        for line in listing.text.replace("\\\n", " ").splitlines():
             line = line.strip().removeprefix("$ ")
             if line and not line.startswith("#"):
                 words = shlex.split(line, comments=True)
