@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -17,8 +17,10 @@ from uuid import UUID
 from langgraph_integration.pipeline.attempts import Attempts
 from langgraph_integration.pipeline.committer import Committer
 from langgraph_integration.pipeline.delivery import Delivery, Partition
+from langgraph_integration.pipeline.dispatcher import Dispatcher
 from langgraph_integration.pipeline.gate import IntakeGate
 from langgraph_integration.pipeline.handler import EventHandler
+from langgraph_integration.pipeline.leases import LeaseKeeper
 from langgraph_integration.pipeline.ledger import (
     Ask,
     Claim,
@@ -28,9 +30,11 @@ from langgraph_integration.pipeline.ledger import (
     RunLedger,
     StoredVerdict,
 )
+from langgraph_integration.pipeline.limit import DeadLetterLimit
 from langgraph_integration.pipeline.offsets import OffsetTracker
 from langgraph_integration.pipeline.outcome import Failed, Outcome, Succeeded
-from langgraph_integration.pipeline.slots import OneSlot, Slots
+from langgraph_integration.pipeline.run_context import Drained, current_run
+from langgraph_integration.pipeline.slots import Slots
 from langgraph_integration.retry import RetryConfig
 from langgraph_integration.store import MemoryDatabase
 from langgraph_integration.store.ledger import StoreLedger
@@ -40,8 +44,10 @@ from workflow_events import WorkflowEvent, WorkflowResultEvent
 from workflow_events.codec import decode_result
 from workflow_events.errors import BrokerUnavailable, StoreUnavailable
 
-How = Literal["done", "refused", "unknown"]
-"""What becomes of a step: it is done, or not and an error is told, or it is and an error is told."""
+How = Literal["done", "refused", "unknown", "late"]
+"""What becomes of a step: it is done; it is not, and an error is told; it is, and an error is told; or it is,
+and the answer is a step of its own.
+"""
 
 LEASE_S = 30.0
 
@@ -114,12 +120,14 @@ class World:
         self.asked: list[tuple[Partition, int, UUID, int]] = []
         self.steps: list[Step] = []
         self._tasks: list[asyncio.Task[object]] = []
+        self.workers: list[Worker] = []
+        """All that ever lived: a task of the dead that nobody keeps is collected, and cleans up first."""
 
     def decoded(self) -> list[WorkflowResultEvent]:
         return [decode_result(value) for value in self.results]
 
     def begin(self, what: Coroutine[Any, Any, object]) -> None:
-        """Start a task. It is kept: one that waits for ever would be collected, and clean up on the way."""
+        """Start a task, and keep it."""
         self._tasks.append(self.loop.create_task(what))
 
     def resolve(self, step: Step, how: How) -> None:
@@ -139,7 +147,9 @@ class World:
                 return
         if step.future.done():
             return
-        if how == "done":
+        if how == "late":
+            self.steps.append(replace(step, what=f"answer to {step.what}", do=_giving(value)))
+        elif how == "done":
             step.future.set_result(value)
         else:
             step.future.set_exception(step.error)
@@ -155,17 +165,19 @@ class World:
 
 
 class Worker:
-    """One process: the real handler, tracker and committer over ports that wait."""
+    """One process: the real dispatcher, handler, keeper, tracker and committer over ports that wait."""
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
+        world.workers.append(self)
         self.name = name
         self.alive = True
+        self.taking = True
         self.positions: dict[Partition, int] = {}
-        self._generations: dict[Partition, int] = {}
+        self._generation = 0
+        self._asks: asyncio.Future[Sequence[Delivery]] | None = None
         self.tracker = OffsetTracker(clock=world.loop.time)
         self.gate = IntakeGate()
-        self.slots = Slots(100)
         ledger = _Ledger(
             self,
             StoreLedger(
@@ -190,37 +202,82 @@ class Worker:
             max_event_bytes=100_000,
             observe=lambda _: None,
         )
-        self.committer = Committer(_Source(self), self.tracker, self.gate)
+        source = _Source(self)
+        self.keeper = LeaseKeeper(ledger, self.handler.live, self.gate, lease_time_s=LEASE_S)
+        self.committer = Committer(source, self.tracker, self.gate)
+        self.dispatcher = Dispatcher(
+            source,
+            self.handler,
+            slots=Slots(100),
+            gate=self.gate,
+            limit=DeadLetterLimit("0"),
+            tracker=self.tracker,
+            committer=self.committer,
+            max_poll_records=100,
+        )
+        world.begin(self.dispatcher.take(lambda: self.alive and self.taking))
 
-    def assign(self, partition: Partition) -> None:
-        """Own a partition from its committed offset on."""
-        self._generations[partition] = self._generations.get(partition, 0) + 1
-        self.tracker.assign(partition, self._generations[partition])
-        self.positions[partition] = self.world.topic.committed[partition]
-
-    def revoke(self, partition: Partition) -> None:
-        """Own it no more; what runs goes on under its lease."""
-        self.positions.pop(partition, None)
-        self.tracker.forget(partition)
-
-    def poll(self) -> None:
-        """Take the next record of each partition and start it."""
-        for partition, offset in list(self.positions.items()):
-            for number, record in self.world.topic.read(partition, offset, 1):
-                self.positions[partition] = number + 1
-                position = Position(partition.topic, partition.number, number)
-                generation = self._generations[partition]
-                delivery = Delivery(
-                    position, record.key, record.value, record.timestamp_ms, generation, record.headers
-                )
-                self.tracker.admit(position, generation)
-                self.world.begin(self._bring_to_end(delivery))
+    def assign(self, partitions: Sequence[Partition]) -> None:
+        """Own these partitions, from their committed offsets on; what runs of others is handed over."""
+        self._generation += 1
+        self.positions = {each: self.world.topic.committed[each] for each in partitions}
+        for event_id, run in self.handler.live.items():
+            if Partition(run.position.topic, run.position.partition) not in self.positions:
+                self.world.excuses[event_id] += 1
+        self.world.begin(self.dispatcher.partitions_assigned(list(partitions), self._generation))
         self.world.loop.settle()
 
-    async def _bring_to_end(self, delivery: Delivery) -> None:
-        slot = OneSlot(self.slots)
-        await self.handler.handle(delivery, slot)
-        self.tracker.settle(delivery.position)
+    def revoke(self, how: How) -> None:
+        """Own none for the moment, after a commit that ends like that."""
+        before = list(self.world.steps)
+        self.world.begin(self.dispatcher.partitions_revoked(list(self.positions)))
+        self.world.loop.settle()
+        for step in [each for each in self.world.steps if each not in before]:
+            if step.worker is self and step.what == "commit":
+                self.world.resolve(step, how)
+        self.positions = {}
+
+    def poll(self) -> None:
+        """Take the next record of each partition, if any are wanted."""
+        asks, self._asks = self._asks, None
+        if asks is not None and not asks.done():
+            asks.set_result([self._next(partition) for partition in self._with_records()])
+        self.world.loop.settle()
+
+    def _with_records(self) -> list[Partition]:
+        topic = self.world.topic
+        return [partition for partition, offset in self.positions.items() if topic.read(partition, offset, 1)]
+
+    def _next(self, partition: Partition) -> Delivery:
+        ((number, record),) = self.world.topic.read(partition, self.positions[partition], 1)
+        self.positions[partition] = number + 1
+        position = Position(partition.topic, partition.number, number)
+        return Delivery(
+            position, record.key, record.value, record.timestamp_ms, self._generation, record.headers
+        )
+
+    async def wanted(self) -> Sequence[Delivery]:
+        """What the next `poll` takes."""
+        self._asks = self.world.loop.create_future()
+        return await self._asks
+
+    def stop(self, how: How) -> None:
+        """End in good order: what does not come to its end at once is drained, then cancelled."""
+        self.taking = False
+        self._excuse()
+        self.world.begin(self._stop())
+        self.world.loop.turn(1.0)
+        self.revoke(how)
+
+    async def _stop(self) -> None:
+        await self.dispatcher.drain(0.5)
+        self._excuse()
+        await self.dispatcher.abandon()
+
+    def _excuse(self) -> None:
+        """What runs here now may run again."""
+        for event_id in self.handler.live:
+            self.world.excuses[event_id] += 1
 
     def commit(self) -> None:
         """Want to commit what is settled."""
@@ -228,18 +285,15 @@ class Worker:
         self.world.loop.settle()
 
     def renew(self) -> None:
-        """Extend the leases of what runs here, as the keeper does."""
-        leases = [run.lease for run in self.handler.live.values()]
-        if leases:
-            self.world.begin(_ignoring_errors(self.ledger.renew(leases)))
-            self.world.loop.settle()
+        """Extend the leases of what runs here, and end what has lost its own."""
+        self.world.begin(_ignoring_errors(self.keeper.renew()))
+        self.world.loop.settle()
 
     def crash(self) -> None:
         """Gone: nothing of it happens any more."""
         self.alive = False
         self.positions.clear()
-        for event_id in self.handler.live:
-            self.world.excuses[event_id] += 1
+        self._excuse()
         self.world.steps = [step for step in self.world.steps if step.worker is not self]
 
     async def waits(self, what: str, do: Callable[[], Awaitable[Any]], error: Exception) -> Any:
@@ -250,9 +304,15 @@ class Worker:
         return await step.future
 
     async def process_workflow_event(self, event: WorkflowEvent) -> dict[str, Any]:
-        """The graph: one step that counts."""
+        """The graph: one step that counts, and is undone where the run is drained meanwhile."""
         self.world.executions[event.event_id] += 1
+        asked_to_stop: list[str] = []
+        context = current_run.get()
+        assert context is not None
+        context.on_drain(asked_to_stop.append)
         state: dict[str, Any] = await self.waits("run", _nothing, ConnectionError("the model is away"))
+        if asked_to_stop:
+            raise Drained(asked_to_stop[0])
         return state or {"answer": 42, "fails": event.payload.data["fails"]}
 
     result_limit_bytes = 1_000_000
@@ -307,7 +367,7 @@ class _Ledger:
 
 
 class _Source:
-    """The part of a source that a committer needs."""
+    """A source whose polls and commits wait."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
@@ -322,7 +382,7 @@ class _Source:
                 topic.committed[partition] = offset
 
     async def poll(self, max_records: int, timeout_s: float) -> Sequence[Delivery]:
-        return ()
+        return await self._worker.wanted() if max_records else ()
 
     async def pause(self, partitions: Sequence[Partition]) -> None: ...
 
@@ -346,6 +406,13 @@ def _appending(topic: list[bytes], record: bytes) -> Callable[[], Awaitable[None
         topic.append(record)
 
     return append
+
+
+def _giving(value: object) -> Callable[[], Awaitable[object]]:
+    async def give() -> object:
+        return value
+
+    return give
 
 
 async def _nothing() -> None: ...
