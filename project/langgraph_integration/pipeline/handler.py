@@ -175,14 +175,16 @@ class EventHandler:
         """Run under the lease. False if the lease was lost on the way and the claim must be asked again."""
         began = time.monotonic()
         live = LiveRun(granted.lease, delivery.position, granted.attempt, granted.deadline_ms, slot.threads)
+        if (older := self._live.get(granted.lease.event_id)) and not older.settling:
+            # its lease lapsed and came to us again: the keeper would tell this one of it, and not that one
+            older.lose()
         self._live[granted.lease.event_id] = live
         published = False
         try:
-            outcome: Outcome
-            if asked.event is None:
-                outcome = _invalid(asked)
-            else:
-                outcome = await self._attempts.outcome(asked.event, granted, live, slot)
+            event, attempts = asked.event, self._attempts
+            outcome: Outcome = (
+                await attempts.outcome(event, granted, live, slot) if event else _invalid(asked)
+            )
             live.settling = True
             reached("before-finish")
             verdict = await self._store(delivery, asked, live, outcome)
@@ -195,9 +197,6 @@ class EventHandler:
         except asyncio.CancelledError:
             if live.lost and (task := asyncio.current_task()) is not None and task.cancelling() == 1:
                 task.uncancel()
-                log.warning(
-                    "lease lost", extra={"action": "lease_lost", "event_id": str(live.lease.event_id)}
-                )
                 return False
             raise
         finally:

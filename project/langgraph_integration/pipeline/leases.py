@@ -1,7 +1,6 @@
 """LeaseKeeper: extends the leases of all live runs, and ends a run whose lease is lost."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -9,8 +8,6 @@ from langgraph_integration.pipeline.gate import IntakeGate
 from langgraph_integration.pipeline.ledger import RunLedger
 from langgraph_integration.pipeline.live import LiveRun
 from workflow_events.errors import InfrastructureError
-
-log = logging.getLogger(__name__)
 
 
 class LeaseKeeper:
@@ -47,5 +44,4 @@ class LeaseKeeper:
             if state is not None:
                 run.raise_to(state.attempt, state.deadline_ms)
             elif self._live.get(event_id) is run and not run.settling:
-                log.warning("lease lost", extra={"action": "lease_lost", "event_id": str(event_id)})
                 run.lose()

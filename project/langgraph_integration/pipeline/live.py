@@ -1,12 +1,15 @@
 """LiveRun: a run that this process holds the lease of, from its claim to its verdict."""
 
 import asyncio
+import logging
 import time
 from concurrent.futures import Future
 from typing import Any
 
 from langgraph_integration.pipeline.ledger import Lease, Position
 from langgraph_integration.pipeline.run_context import Drained, RunContext
+
+log = logging.getLogger(__name__)
 
 _FINAL_REASONS = ("stop", "revoked")
 
@@ -82,6 +85,7 @@ class LiveRun:
         """The lease went to another owner: end the run where it is. Harmless when that was done."""
         if self.lost:
             return
+        log.warning("lease lost", extra={"action": "lease_lost", "event_id": str(self.lease.event_id)})
         self.lost = True
         self.given_up.set()
         if self.owner_task is not None:

@@ -143,6 +143,25 @@ async def test_a_run_that_takes_long_to_end_is_told_once_that_its_lease_is_lost(
     assert result.result == {"answer": 42}
 
 
+async def test_a_run_whose_lease_lapsed_and_was_granted_here_again_ends() -> None:
+    """Asked for by another record, in the same process: of the two runs only the newer one may go on."""
+    database, asked, graph = MemoryDatabase(), event(), Gatekeeper()
+    async with running_rig(graph, database=database) as rig:
+        rig.publish(asked)
+        await wait_until(lambda: graph.inside)
+        (older,) = rig.handler.live.values()
+        key = str(asked.event_id)
+        database.runs[key] = database.runs[key]._replace(lease_until=0)
+        rig.publish(asked)
+        await wait_until(lambda: older not in rig.handler.live.values())
+        await wait_until(lambda: older.finished.is_set(), description="the older run to end")
+        graph.open.set()
+        await rig.settled()
+
+    assert older.lost
+    assert len({value for _, value, _ in rig.sink.results}) == 1
+
+
 class AwayLedger:
     """A ledger whose database is away for a while."""
 
