@@ -58,8 +58,11 @@ class LastError:
 
     @property
     def hint(self) -> str:
-        """The end of an error text: " (last error: ...)", or nothing."""
-        return f" (last error: {self._text})" if self._text else ""
+        """The end of an error text: " (last error: ...)", or nothing. A refusal says more than the "brokers
+        are down" that follows it.
+        """
+        why = self._refused or self._text
+        return f" (last error: {why})" if why else ""
 
     def clear(self, *, topic_too: bool = False) -> None:
         """Forget, after something went well. That the topic's records are refused to us is forgotten only

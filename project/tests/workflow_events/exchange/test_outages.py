@@ -134,6 +134,15 @@ def test_a_refused_topic_stays_refused_until_a_record_comes() -> None:
     assert seen == ["not allowed", None]
 
 
+def test_a_refusal_is_told_rather_than_that_the_brokers_are_down() -> None:
+    """The second follows from the first, and sends an operator to the wrong place."""
+    last_error = LastError()
+    last_error(KafkaError(KafkaError._AUTHENTICATION, "wrong password"))
+    last_error(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
+
+    assert last_error.hint == " (last error: wrong password)"
+
+
 def test_a_refusal_is_remembered_until_something_goes_well() -> None:
     """Wrong credentials are not mended by waiting, a lost connection is."""
     last_error = LastError()
