@@ -25,6 +25,7 @@ from typing import Any, Final, TypeVar
 
 from kafka_devbroker.net import free_ports
 from kafka_devbroker.process import GuardedProcess
+from tests.support.postgres import postgres_bin, running_postgres
 from tests.support.waiting import wait_until_sync
 
 T = TypeVar("T")
@@ -262,8 +263,6 @@ def airflow_environment(home: Path, dags: Path, settings: Mapping[str, str]) -> 
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        # Many tasks begin at once, and a scheduler that has waited 5 s for SQLite's lock gives up and ends.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(api),
         "AIRFLOW__API__WORKERS": "1",
@@ -290,8 +289,28 @@ def running_airflow(home: Path, dags: Path, settings: Mapping[str, str]) -> Iter
     `settings` are environment variables, such as where Kafka is.
     """
     home.mkdir(parents=True, exist_ok=True)
-    environment, url = airflow_environment(home, dags, settings)
-    server = AirflowServer(home, environment, url)
+    with _metadata_database(home) as database:
+        environment, url = airflow_environment(home, dags, {**database, **settings})
+        yield from _running(AirflowServer(home, environment, url), home, environment)
+
+
+@contextmanager
+def _metadata_database(home: Path) -> Iterator[dict[str, str]]:
+    """PostgreSQL where it is installed. SQLite has one writer, and a scheduler that meets another one while
+    many tasks begin gives up and ends.
+    """
+    if postgres_bin() is None:
+        yield {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db"}
+        return
+    with running_postgres() as dsn:
+        where = dsn.removeprefix("postgresql")
+        yield {
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg{where}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": f"postgresql+psycopg_async{where}",
+        }
+
+
+def _running(server: AirflowServer, home: Path, environment: Mapping[str, str]) -> Iterator[AirflowServer]:
     _migrate(home, environment)
     try:
         for component in _COMPONENTS:
