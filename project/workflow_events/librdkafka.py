@@ -61,8 +61,7 @@ class LastError:
         """The end of an error text: " (last error: ...)", or nothing. A refusal says more than the "brokers
         are down" that follows it.
         """
-        why = self._refused or self._text
-        return f" (last error: {why})" if why else ""
+        return f" (last error: {self._refused or self._text})" if self._text else ""
 
     def clear(self, *, topic_too: bool = False) -> None:
         """Forget, after something went well. That the topic's records are refused to us is forgotten only

@@ -128,6 +128,7 @@ def test_a_refused_topic_stays_refused_until_a_record_comes() -> None:
     last_error(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED, "not allowed"))
     last_error.clear()
     seen = [last_error.refused]
+    assert last_error.hint == "", "nothing is wrong now that would have to be looked into at once"
     last_error.clear(topic_too=True)
     seen.append(last_error.refused)
 
