@@ -68,35 +68,24 @@ class IntakeGate:
         infrastructure's once `given_up` is set. Whichever way it ends, cancelled too, this call holds the
         gate no longer.
         """
+        me, held, wait_s = object(), False, _FIRST_WAIT_S
         try:
-            return await call()
-        except LeaseLost:
-            raise
-        except InfrastructureError as error:
-            # apart, because nearly every call is answered at once
-            return await self._insist_after(error, what, call, given_up or asyncio.Event())
-
-    async def _insist_after(
-        self,
-        failure: InfrastructureError,
-        what: str,
-        call: Callable[[], Awaitable[T]],
-        given_up: asyncio.Event,
-    ) -> T:
-        wait_s = _FIRST_WAIT_S
-        me = object()
-        try:
-            while not given_up.is_set():
-                self.hold(what, failure, by=me)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(given_up.wait(), wait_s)
-                wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+            while True:
                 try:
                     return await call()
                 except LeaseLost:
                     raise
                 except InfrastructureError as error:
-                    failure = error
-            raise failure
+                    # made here, because nearly every call is answered at once
+                    given_up = given_up or asyncio.Event()
+                    if not given_up.is_set():
+                        held = True
+                        self.hold(what, error, by=me)
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(given_up.wait(), wait_s)
+                        wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+                    if given_up.is_set():
+                        raise
         finally:
-            self.release(what, by=me)
+            if held:
+                self.release(what, by=me)

@@ -79,6 +79,17 @@ class Query(Command[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseCommand(Command[T]):
+    """About the run of a lease."""
+
+    lease: Lease
+
+    @property
+    def key(self) -> str:
+        return id_text(self.lease.event_id)
+
+
+@dataclass(frozen=True, slots=True)
 class OpenDatabase(Command[str]):
     """Connect, create what is missing, and answer the store id."""
 
@@ -104,54 +115,30 @@ class RenewLeases(Command[Mapping[UUID, LeaseState]]):
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleRetry(Command[None]):
-    lease: Lease
+class ScheduleRetry(LeaseCommand[None]):
     retry_count: int
     delay_ms: int
 
-    @property
-    def key(self) -> str:
-        return id_text(self.lease.event_id)
-
 
 @dataclass(frozen=True, slots=True)
-class FinishRun(Command[int]):
-    lease: Lease
+class FinishRun(LeaseCommand[int]):
     verdict: StoredVerdict
 
-    @property
-    def key(self) -> str:
-        return id_text(self.lease.event_id)
-
 
 @dataclass(frozen=True, slots=True)
-class ReplaceVerdict(Command[None]):
-    lease: Lease
+class ReplaceVerdict(LeaseCommand[None]):
     stored: StoredVerdict
     verdict: StoredVerdict
 
-    @property
-    def key(self) -> str:
-        return id_text(self.lease.event_id)
-
 
 @dataclass(frozen=True, slots=True)
-class MarkPublished(Command[None]):
-    lease: Lease
+class MarkPublished(LeaseCommand[None]):
     attempt: int
 
-    @property
-    def key(self) -> str:
-        return id_text(self.lease.event_id)
-
 
 @dataclass(frozen=True, slots=True)
-class ReleaseRun(Command[None]):
-    lease: Lease
-
-    @property
-    def key(self) -> str:
-        return id_text(self.lease.event_id)
+class ReleaseRun(LeaseCommand[None]):
+    """Only while no verdict of it is published."""
 
 
 @dataclass(frozen=True, slots=True)

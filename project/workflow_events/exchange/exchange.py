@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Final, Self
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -166,14 +167,16 @@ class ResultExchange:
         attempt: int = 1,
         deadline_ms: int | None = None,
         events_topic: str | None = None,
+        on_published: Callable[[], None] = lambda: None,
     ) -> ReceivedResult | None:
         """Publish the event and wait for its result: `note`, `publish`, `wait`, with their errors. None
-        at the timeout (s), which counts from here.
+        at the timeout (s), which counts from here. `on_published` is called between the last two.
         """
         deadline = time.monotonic() + timeout
         since = self.note(min(timeout, 10))
         left = max(0.1, deadline - time.monotonic())
         producer.publish(event, events_topic, min(left, 10), attempt=attempt, deadline_ms=deadline_ms)
+        on_published()
         return self.wait(event.event_id, max(0.0, deadline - time.monotonic()), since=since, attempt=attempt)
 
     def read_at(self, partition: int, offset: int, timeout: float = 10) -> ReceivedResult | None:

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -124,14 +123,11 @@ def _ask(
     from langgraph_integration.ops.results import no_result, show_result
     from workflow_events.exchange import ResultExchange
 
-    deadline = time.monotonic() + timeout
-    with ResultExchange(settings=settings) as exchange:
-        # `ResultExchange.ask` in its steps: whoever presses Ctrl-C must know whether the event is on its way
-        since = exchange.note(min(timeout, _PUBLISH_TIMEOUT))
-        left = max(0.1, deadline - time.monotonic())
-        producer.publish(event, None, min(left, _PUBLISH_TIMEOUT))
+    def tell() -> None:
+        # whoever presses Ctrl-C must know whether the event is on its way
         if not as_json:
             typer.echo(f"event {event.event_id} published, waiting for its result", err=True)
-        left = max(0.0, deadline - time.monotonic())
-        found = exchange.wait(event.event_id, left, since=since, attempt=1)
+
+    with ResultExchange(settings=settings) as exchange:
+        found = exchange.ask(event, producer, timeout, on_published=tell)
     return no_result(event.event_id, timeout) if found is None else show_result(found, as_json)
