@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--waits", type=int, default=5000)
     parser.add_argument("--rate", type=int, default=1000, help="results per second")
     parser.add_argument("--foreign", type=int, default=2000, help="foreign results per second")
+    parser.add_argument("--repeat", type=int, default=3, help="how often each steady rate is measured")
     parser.add_argument("--theirs", type=int, default=50, help="waits of the provider's trigger")
     parser.add_argument("--role", choices=("look", "publish"))
     parser.add_argument("--folder", type=Path)
@@ -141,7 +142,7 @@ async def compare(folder: Path, servers: str, options: argparse.Namespace) -> No
     await asyncio.to_thread(warm_up, folder, servers, options.rate, options.foreign)
     await memory(servers, options.waits)
     await before_and_after(servers, options.waits)
-    for foreign in (0, options.foreign):
+    for foreign in (0, options.foreign) * options.repeat:
         await steady(folder, servers, options.waits, options.rate, foreign, f"ours, {foreign}/s foreign")
     await theirs(folder, servers, options.theirs)
 

@@ -90,7 +90,10 @@ def test_workers_share_the_events_and_are_counted_as_one(
     """One group, one page: whoever ran it, an answer counts once."""
     with serving(tmp_path) as service:
         codes = [run("result", ask("Ada"), "--timeout", "20").code for _ in range(4)]
-        answered = service.metric(f'{MetricName.EVENTS}{{status="success"}}')
+        # an answer is read before its worker has told that it was given
+        counted = f'{MetricName.EVENTS}{{status="success"}}'
+        wait_until_sync(lambda: service.metric(counted) >= 4, description="all answers to be counted")
+        answered = service.metric(counted)
         facts = json.loads(page(service.port, "/readyz")[1])["facts"]
 
         service.process.send_signal(signal.SIGTERM)
