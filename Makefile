@@ -114,6 +114,7 @@ format: $(VENV)/.dev  ## format all files and mend what ruff can
 
 coverage: $(VENV)/.dev  ## all tests with line coverage
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m "not chaos and not faults and not airflow" --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m coverage report --include='project/langgraph_integration/*,project/workflow_events/*' --fail-under=95 | tail -1
 
 BENCH_VENV := .venv-bench
 $(BENCH_VENV)/.ready: requirements/bench.txt | $(BIN)/python

@@ -1,9 +1,11 @@
 """ConsumerConfig: every setting of the service, read once, when the object is made."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote
 
 from langgraph_integration import environment as env
 from workflow_events.errors import ConfigurationError
@@ -12,9 +14,9 @@ from workflow_events.settings import KafkaSettings, environment_text
 T = TypeVar("T")
 
 
-def _option(variable: str, read: Callable[[], T]) -> T:
+def _option(variable: str, read: Callable[[], T], *, shown: bool = True) -> T:
     """A field whose value, where none (or None) is given, comes from `read` at construction."""
-    return field(default_factory=read, metadata={"read": read, "variable": variable})
+    return field(default_factory=read, metadata={"read": read, "variable": variable}, repr=shown)
 
 
 def _text(variable: str, default: str) -> str:
@@ -49,6 +51,7 @@ def _state_url() -> str:
     return default_state_url() if url == "sqlite:" else url
 
 
+_PASSWORDS_IN_URL: Final = re.compile(r"://[^:@]*:(.*)@|[?&](?:ssl)?password=([^&]*)")
 _ABOVE_ZERO: Final = (
     "max_poll_records",
     "session_timeout_ms",
@@ -87,7 +90,7 @@ class ConsumerConfig:
     group_instance_id: str | None = _optional("KAFKA_GROUP_INSTANCE_ID")
     results_topic: str = _text("KAFKA_WORKFLOW_RESULTS_TOPIC", "workflow-results")
     dlq_topic: str = _text("KAFKA_DLQ_TOPIC", "workflow-events-dlq")
-    state_url: str = _option("WORKFLOW_STATE_URL", _state_url)
+    state_url: str = _option("WORKFLOW_STATE_URL", _state_url, shown=False)
     graphs_file: str | None = _optional("LANGGRAPH_CONFIG")
     max_concurrency: int = _integer("WORKFLOW_MAX_CONCURRENCY", 100)
     sync_threads: int = _integer("WORKFLOW_SYNC_THREADS", 32)
@@ -133,8 +136,22 @@ class ConsumerConfig:
                 raise ConfigurationError(f"{_named(name)} must not be empty")
 
     def to_dict(self) -> dict[str, Any]:
-        """All options by name, without the connection's secrets."""
-        return {option.name: getattr(self, option.name) for option in fields(self) if option.name != "kafka"}
+        """All options by name, without the secrets of the connections to Kafka and to the database."""
+        shown = {option.name: getattr(self, option.name) for option in fields(self) if option.name != "kafka"}
+        for secret in _passwords(self.state_url):
+            shown["state_url"] = shown["state_url"].replace(secret, "***")
+        return shown
+
+    def secrets(self) -> tuple[str, ...]:
+        """The values of both connections that must not appear in a log."""
+        of_kafka = (self.kafka.sasl_password, self.kafka.ssl_password)
+        return (*(each for each in of_kafka if each), *_passwords(self.state_url))
+
+
+def _passwords(url: str) -> tuple[str, ...]:
+    """What stands where a database's URL may have a password, as written there and as sent."""
+    found = [one or other for one, other in _PASSWORDS_IN_URL.findall(url)]
+    return tuple(dict.fromkeys(form for each in found for form in (each, unquote(each)) if form))
 
 
 def _named(option: str) -> str:

@@ -16,7 +16,7 @@ from langgraph_integration.consumer import LangGraphKafkaConsumer
 from langgraph_integration.event_loop import new_event_loop
 from langgraph_integration.garbage import settle_garbage
 from langgraph_integration.graphs.threads import busy_node_threads
-from langgraph_integration.ops.logs import configure_logging, secrets_of
+from langgraph_integration.ops.logs import configure_logging
 from langgraph_integration.ops.metrics import Metrics
 from langgraph_integration.ops.settings import HttpSettings, LogSettings
 from langgraph_integration.pipeline.faults import arm
@@ -128,7 +128,7 @@ def run(
 def _from_environment() -> int:
     try:
         config = ConsumerConfig()
-        configure_logging(LogSettings.from_env(), secrets=secrets_of(config.kafka))
+        configure_logging(LogSettings.from_env(), secrets=config.secrets())
         return run(config)
     except ConfigurationError as error:
         log.error("%s", error, extra={"action": "failed"})

@@ -28,11 +28,12 @@ async def load_graph(name: str, reference: str, folder: Path) -> Graph:
         raise ConfigurationError(f"graph {name!r}: {reference!r} is no reference; use ./file.py:attribute")
     try:
         module = _module(where, folder)
+    except Exception as error:
+        raise ConfigurationError(f"graph {name!r}: {where} cannot be loaded: {error!r}") from error
+    try:
         found = getattr(module, attribute)
     except AttributeError as error:
         raise ConfigurationError(f"graph {name!r}: {where} has no attribute {attribute!r}") from error
-    except Exception as error:
-        raise ConfigurationError(f"graph {name!r}: {where} cannot be loaded: {error!r}") from error
     return await _compiled(name, found)
 
 

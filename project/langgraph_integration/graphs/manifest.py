@@ -92,19 +92,16 @@ def read_manifest(path: Path) -> Manifest:
         raise ConfigurationError(f"{path}: {_text(error)}") from error
     graphs = {name: each if isinstance(each, str) else each.path for name, each in file.graphs.items()}
     ours = file.langgraph_kafka
+    known = ", ".join(dict.fromkeys([*graphs, "multi_agent"]))
     for named, where in [
         (ours.default, "default"),
         *((name, "workflows") for name in ours.workflows.values()),
     ]:
         if named is not None and named not in graphs and named != "multi_agent":
-            raise ConfigurationError(
-                f"{path}: langgraph_kafka.{where} names {named!r}; known: {', '.join(graphs)}"
-            )
+            raise ConfigurationError(f"{path}: langgraph_kafka.{where} names {named!r}; known: {known}")
     for named in ours.graphs:
         if named not in graphs and named != "multi_agent":
-            raise ConfigurationError(
-                f"{path}: langgraph_kafka.graphs has {named!r}; known: {', '.join(graphs)}"
-            )
+            raise ConfigurationError(f"{path}: langgraph_kafka.graphs has {named!r}; known: {known}")
     default = ours.default or (next(iter(graphs)) if len(graphs) == 1 else None)
     if default is None:
         raise ConfigurationError(

@@ -15,7 +15,7 @@ _HEAD = """# The command line
 <!-- Made by `python -m langgraph_integration.ops.cli_page`; edit the commands in ops/commands/. -->
 
 `langgraph-kafka COMMAND --help` says the same. Answers go to stdout, progress, warnings and errors to stderr;
-with `--json` stdout is one JSON value and nothing else. Connection and topics come from the environment
+with `--json` stdout is one JSON value, empty after an error. Connection and topics come from the environment
 (`KAFKA_BOOTSTRAP_SERVERS`, `KAFKA_SECURITY_PROTOCOL`, `KAFKA_WORKFLOW_EVENTS_TOPIC` ...); an option wins.
 
 ## Exit codes

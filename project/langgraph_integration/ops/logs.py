@@ -13,7 +13,6 @@ from typing import IO, Any
 import orjson
 
 from langgraph_integration.ops.settings import LogSettings
-from workflow_events.settings import KafkaSettings
 
 HIDDEN = "***"
 
@@ -41,11 +40,6 @@ def configure_logging(
     # their own news is ours to tell, once and in our words
     for noisy in ("aiokafka", "uvicorn", "httpx", "asyncio"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
-
-
-def secrets_of(settings: KafkaSettings) -> tuple[str | None, ...]:
-    """The values of the connection that must not appear in a log."""
-    return settings.sasl_password, settings.ssl_password
 
 
 class NowAndThen(logging.Filter):

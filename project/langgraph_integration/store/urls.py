@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from workflow_events.errors import ConfigurationError
 
@@ -38,12 +38,14 @@ def parse_url(url: str | None) -> StoreUrl:
     """The store that the text names; None is memory. Raises ConfigurationError for everything else."""
     if url is None or url in ("memory:", "memory://"):
         return MemoryUrl()
-    scheme, _, rest = url.partition(":")
+    scheme, separator, rest = url.partition(":")
     if scheme == "sqlite":
         return SqliteUrl(_path(rest))
     if scheme in ("postgresql", "postgres"):
         return PostgresUrl(url)
-    raise ConfigurationError(f"WORKFLOW_STATE_URL: {_harmless(url)!r} is no store, accepted are {ACCEPTED}")
+    # the scheme alone: what follows may be a password
+    given = f"{scheme}:..." if separator else "..."
+    raise ConfigurationError(f"WORKFLOW_STATE_URL: {given} is no store, accepted are {ACCEPTED}")
 
 
 def _path(rest: str) -> Path:
@@ -52,12 +54,3 @@ def _path(rest: str) -> Path:
     if not path or path.startswith("//"):
         raise ConfigurationError(f"WORKFLOW_STATE_URL: sqlite: needs a path, accepted are {ACCEPTED}")
     return Path(path)
-
-
-def _harmless(url: str) -> str:
-    """Without what may be a password."""
-    try:
-        parts = urlsplit(url)
-        return url if "@" not in parts.netloc else f"{parts.scheme}://..."
-    except ValueError:
-        return "..."

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,7 +27,14 @@ class Life:
     code: int | None = None
     ended_by_us: str | None = None
     """`kill`, `leave` or `end`; None = it lives, or ended by itself."""
+    namesakes: int = 0
+    """How many processes of the run had the same id before: the system uses them again in the end."""
     pauses: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def identity(self) -> int:
+        """The process id; that and a multiple of ten million for one whose id was used before."""
+        return self.pid + 10_000_000 * self.namesakes
 
     @property
     def was_killed(self) -> bool:
@@ -56,6 +64,7 @@ class Nursery:
         self._tell_began = began
         self._tell_ended = ended
         self._by_pid: dict[int, Life] = {}
+        self._births: Counter[int] = Counter()
         self._orders = threading.Lock()
         self._armed: dict[str, str | None] = {}
         with log_file.open("ab") as log:
@@ -92,7 +101,9 @@ class Nursery:
                 message = json.loads(line)
                 if "started" in message:
                     name, pid = message["name"], message["started"]
-                    life = self._by_pid[pid] = Life(name, pid, message["time"], self._armed[name])
+                    life = Life(name, pid, message["time"], self._armed[name], namesakes=self._births[pid])
+                    self._by_pid[pid] = life
+                    self._births[pid] += 1
                     self._tell_began(life)
                 else:
                     life = self._by_pid.pop(message["ended"])

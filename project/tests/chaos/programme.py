@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -175,22 +175,24 @@ class Run:
         servers = self.broker.bootstrap_servers
         lives = self.crew.lives
         settled, errors = _read_logs(self.folder, self.settings.names, lives)
+
+        def who(line: Mapping[str, Any]) -> int:
+            return identity(line["pid"], line["time"], lives)
+
         return Evidence(
             asks=asks_on(servers, EVENTS, self.journal.lines),
             acknowledged={(line["partition"], line["offset"]) for line in self.journal.lines},
             answers=self.answers,
             letters=self.letters,
             steps=[
-                Step(line["event"], line["node"], line["what"], line["epoch"], line["pid"], line["time"])
+                Step(line["event"], line["node"], line["what"], line["epoch"], who(line), line["time"])
                 for line in _lines(self.history)
             ],
             settled=settled,
             processes=[_process(life) for life in lives],
             outages=self.outages,
             samples=self.commits.samples,
-            sizes=[
-                Size(line["pid"], line["time"], line["tasks"], line["rss"]) for line in _lines(self.stats)
-            ],
+            sizes=[Size(who(line), line["time"], line["tasks"], line["rss"]) for line in _lines(self.stats)],
             errors=errors,
             claims=self.store.claims(),
             max_claims=self.settings.max_claims,
@@ -212,11 +214,19 @@ def prepared(settings: RunSettings) -> Iterator[Run]:
         yield Run(settings, broker, store, stack)
 
 
+def identity(pid: int, at: float, lives: Sequence[Life]) -> int:
+    """Which of the processes that had this id it was at that time."""
+    # a line that was written before its process was told of is of the next one all the same
+    own = [life for life in lives if life.pid == pid]
+    living = [life for life in own if at <= (life.ended or at)]
+    return min(living or own, key=lambda life: life.started).identity if own else pid
+
+
 def _process(life: Life) -> Process:
     by_point = life.was_killed and life.ended_by_us is None and life.armed is not None
     return Process(
         name=life.name,
-        pid=life.pid,
+        pid=life.identity,
         started=life.started,
         ended=life.ended if life.ended is not None else time.time(),
         code=life.code if life.code is not None else 0,
@@ -242,7 +252,7 @@ def _read_logs(folder: Path, names: list[str], lives: list[Life]) -> tuple[list[
             # a record without an id is no event, and a conflict's own dead letter no verdict on one
             settles = line.get("action") == "settled" and line.get("reason") != "conflict"
             if settles and "event_id" in line:
-                pid = next((life.pid for life in reversed(own) if life.started <= at), 0)
+                pid = next((life.identity for life in reversed(own) if life.started <= at), 0)
                 settled.append(Settled(line["event_id"], line["attempt"], pid, at))
     return settled, errors
 

@@ -19,7 +19,9 @@ from tests.chaos.evidence import (
     Size,
     Step,
 )
+from tests.chaos.nursery import Life
 from tests.chaos.oracle import INVARIANTS, judge
+from tests.chaos.programme import identity
 
 GOOD, BAD, DEADLY = "good", "bad", "deadly"
 """Event ids: one that succeeds, one that ends as an error, one whose first worker was killed in node b."""
@@ -315,3 +317,12 @@ def test_a_node_may_run_again_where_its_checkpoint_is_not_certain(excused: Spoil
     excused(evidence)
 
     assert judge(evidence)["I3"] == []
+
+
+def test_processes_that_had_the_same_id_are_told_apart() -> None:
+    """A run of some minutes uses up the ids of the system: what one has done is not the other's."""
+    lives = [Life("w", 7, 10.0, ended=20.0), Life("v", 7, 30.0, ended=40.0, namesakes=1), Life("u", 8, 5.0)]
+
+    assert identity(7, 9.9, lives) == identity(7, 20.0, lives) == 7
+    assert identity(7, 29.9, lives) == identity(7, 35.0, lives) == lives[1].identity != 7
+    assert identity(8, 1000.0, lives) == 8

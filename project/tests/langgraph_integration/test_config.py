@@ -107,6 +107,24 @@ def test_to_dict_has_every_option_and_no_secret(monkeypatch: pytest.MonkeyPatch)
     assert "hush" not in f"{config!r} {config.to_dict()}"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:s3cretpw@db/agents",
+        "postgresql://me:pa:s3cretpw@db/agents",
+        "postgresql://db/agents?user=me&password=s3cretpw",
+        "postgresql://me:s3cret%70w@db/agents?sslpassword=s3cretpw",
+    ],
+)
+def test_the_databases_password_is_shown_nowhere(url: str) -> None:
+    """Neither by the object nor by what is logged of it, and the log hides it wherever it comes from."""
+    config = ConsumerConfig(state_url=url)
+
+    assert "s3cret" not in f"{config!r} {config.to_dict()}"
+    assert config.to_dict()["state_url"].startswith("postgresql://")
+    assert any("s3cretpw" in secret for secret in config.secrets())
+
+
 def test_the_connection_goes_to_the_same_servers() -> None:
     """There is one place for the address."""
     assert ConsumerConfig(bootstrap_servers="kafka:1").kafka.bootstrap_servers == "kafka:1"

@@ -63,7 +63,7 @@ def serve(
     """
     from langgraph_integration.config import ConsumerConfig
     from langgraph_integration.garbage import hold_garbage
-    from langgraph_integration.ops.logs import configure_logging, secrets_of
+    from langgraph_integration.ops.logs import configure_logging
     from langgraph_integration.ops.settings import HttpSettings, LogSettings, worker_count
 
     given: dict[str, Any] = {
@@ -79,7 +79,7 @@ def serve(
     settings = ConsumerConfig(**given)
     http = HttpSettings.from_env(http_port)
     logs = LogSettings.from_env()
-    configure_logging(logs, secrets=secrets_of(settings.kafka))
+    configure_logging(logs, secrets=settings.secrets())
     count = worker_count(workers, settings.state_url)
     if count > 1:
         from langgraph_integration.ops.supervisor import supervise

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Self
 
 from langgraph_integration.garbage import hold_garbage
-from langgraph_integration.ops.logs import configure_logging, secrets_of
+from langgraph_integration.ops.logs import configure_logging
 from langgraph_integration.ops.metrics import Metrics
 from langgraph_integration.ops.workers.report import Report, WorkerTask
 from langgraph_integration.pipeline.status import ServiceStatus
@@ -62,7 +62,7 @@ def main() -> int:
     """The service's exit code; 2 for settings that cannot be used."""
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     task: WorkerTask = connection.recv()
-    configure_logging(task.log, secrets=secrets_of(task.config.kafka))
+    configure_logging(task.log, secrets=task.config.secrets())
     for handler in logging.getLogger().handlers:
         handler.addFilter(_numbered(task.number))
     hold_garbage()

@@ -120,6 +120,7 @@ async def test_a_file_in_the_working_folder_is_taken(manifest: str, monkeypatch:
         ("./graph.py:number", "is a int, not a LangGraph graph"),
         ("./graph.py:broken_factory", "its factory failed.*no model key"),
         ("./syntax.py:graph", "cannot be loaded"),
+        ("./attribute.py:graph", "cannot be loaded.*no_such_thing"),
     ],
 )
 async def test_a_reference_that_leads_nowhere_is_named(
@@ -135,6 +136,7 @@ def _with_reference(manifest: str, reference: str) -> str:
     path = Path(manifest)
     path.with_name("neighbour.py").write_text("ONE = 1\n")
     path.with_name("syntax.py").write_text("def (:\n")
+    path.with_name("attribute.py").write_text("import math\nmath.no_such_thing\n")
     path.write_text(path.read_text().replace("./graph.py:number", reference))
     return manifest
 
