@@ -1,5 +1,6 @@
 """The run ledger over any backend: `pipeline.ledger.RunLedger`."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
@@ -32,21 +33,22 @@ class StoreLedger:
         self._owner = owner
         self._lease_ms = _milliseconds(lease_time)
         self._held: dict[UUID, int] = {}
-        self._claiming: set[UUID] = set()
+        self._claiming: Counter[UUID] = Counter()
 
     @property
     def store_id(self) -> str:
         return self._backend.store_id
 
     async def claim(self, ask: Ask) -> Claim:
+        # counted: when the first of two claims has its answer, the other may be granted the lease any moment
         held = ask.event_id in self._held or ask.event_id in self._claiming
-        first = ask.event_id not in self._claiming
-        self._claiming.add(ask.event_id)
+        self._claiming[ask.event_id] += 1
         try:
             answer = await self._backend.run(c.ClaimRun(ask, self._owner, self._lease_ms, held))
         finally:
-            if first:
-                self._claiming.discard(ask.event_id)
+            self._claiming[ask.event_id] -= 1
+            if not self._claiming[ask.event_id]:
+                del self._claiming[ask.event_id]
         if isinstance(answer, Granted):
             self._held[ask.event_id] = answer.lease.epoch
             if not answer.resumed:
