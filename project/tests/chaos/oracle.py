@@ -129,6 +129,9 @@ def only_known_repeats(evidence: Evidence) -> Iterator[str]:
     disturbed = sorted([process.ended for process in evidence.kills()] + [at for at, _ in _pauses(evidence)])
     outages = [(since, until) for since, until, _ in evidence.outages]
     asks = evidence.asks_by_event()
+    steps: defaultdict[str, list[float]] = defaultdict(list)
+    for step in evidence.steps:
+        steps[step.event_id].append(step.time)
     for event_id, answers in evidence.answers_by_event().items():
         for attempt, copies in _by_attempt(answers).items():
             if len({answer.digest for answer in copies}) > 1:
@@ -137,7 +140,9 @@ def only_known_repeats(evidence: Evidence) -> Iterator[str]:
             if repeats == 0:
                 continue
             asked_again = len([ask for ask in asks.get(event_id, []) if ask.role != "conflict"]) - 1
-            since = copies[0].time - CLOCKS_S
+            # what was sent as its process was killed may be appended after its death
+            since = max((at for at in steps[event_id] if at <= copies[0].time), default=copies[0].time)
+            since -= CLOCKS_S
             marked = settled.get((event_id, attempt))
             # a repeated ask opens the window anew, and a kill in it leaves both records to be answered
             until = marked.time if marked and not asked_again else copies[-1].time

@@ -20,7 +20,7 @@ from tests.chaos.evidence import (
     Step,
 )
 from tests.chaos.nursery import Life
-from tests.chaos.oracle import INVARIANTS, judge
+from tests.chaos.oracle import INVARIANTS, judge, only_known_repeats
 from tests.chaos.programme import identity
 
 GOOD, BAD, DEADLY = "good", "bad", "deadly"
@@ -317,6 +317,19 @@ def test_a_node_may_run_again_where_its_checkpoint_is_not_certain(excused: Spoil
     excused(evidence)
 
     assert judge(evidence)["I3"] == []
+
+
+def test_a_kill_explains_a_repeat_that_was_on_its_way_then() -> None:
+    """Sent, the process killed at 102.25, appended, and sent again by the heir."""
+    evidence = good_run()
+    evidence.asks.append(Ask("first", "late", 1, 0, 6, 101.5, "good"))
+    evidence.steps += _steps("late", 1, 101.6)
+    evidence.answers += [_answer("late", 102.4), _answer("late", 103.0)]
+    evidence.settled.append(Settled("late", 1, 2, 103.1))
+    assert not list(only_known_repeats(evidence))
+
+    evidence.steps += _steps("late", 2, 102.35, "c")[:1]
+    assert len(list(only_known_repeats(evidence))) == 1
 
 
 def test_processes_that_had_the_same_id_are_told_apart() -> None:
