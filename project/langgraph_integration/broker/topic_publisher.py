@@ -1,6 +1,7 @@
 """TopicPublisher: the life cycle that the producers of results and of dead letters share."""
 
 from langgraph_integration.broker.records import RecordProducer
+from langgraph_integration.pipeline.trace import current_trace
 from workflow_events.headers import RecordHeaders
 from workflow_events.settings import KafkaSettings
 
@@ -41,12 +42,16 @@ class TopicPublisher:
     async def publish_record(self, key: bytes | None, value: bytes, attempt: int = 1) -> None:
         """Publish an encoded record as it is; returns once the broker has acknowledged it.
 
+        Its headers are the id, the attempt and, while a delivery is handled, the asker's trace context.
         Raises RuntimeError before `start`, `RecordTooLarge` before anything is sent, and
         `BrokerUnavailable`, after which publishing the same bytes again is safe.
         """
         correlation_id = key.decode("ascii", errors="replace") if key else None
-        headers = RecordHeaders(correlation_id=correlation_id, attempt=attempt).to_list()
-        await self._started.send(self.topic, key, value, headers)
+        trace = current_trace.get()
+        headers = RecordHeaders(
+            correlation_id, attempt, traceparent=trace.traceparent, tracestate=trace.tracestate
+        )
+        await self._started.send(self.topic, key, value, headers.to_list())
 
     @property
     def _started(self) -> RecordProducer:

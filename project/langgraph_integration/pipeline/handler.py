@@ -30,6 +30,7 @@ from langgraph_integration.pipeline.outcome import Failed, Outcome
 from langgraph_integration.pipeline.ports import VerdictSink
 from langgraph_integration.pipeline.run_context import Drained
 from langgraph_integration.pipeline.solitude import TRUSTED_CLAIMS, Solitude
+from langgraph_integration.pipeline.trace import TraceContext, current_trace
 from langgraph_integration.pipeline.verdict import VerdictWriter
 from workflow_events import EventType
 from workflow_events.errors import InvalidRecord, LeaseLost
@@ -90,6 +91,7 @@ class EventHandler:
     async def handle(self, delivery: Delivery, slot: RunSlot) -> None:
         """Bring one delivery to its end; see the class."""
         asked = read(delivery, max_bytes=self._max_event_bytes)
+        current_trace.set(TraceContext.of(asked.headers))
         if asked.event is not None and asked.event.event_type is not EventType.WORKFLOW_TRIGGERED:
             self._observe(RecordIgnored(f"event type {asked.event.event_type.value}"))
         elif asked.event_id is None:

@@ -26,7 +26,11 @@ from tests.support.brokers import TestBroker
 from tests.support.status import status
 from workflow_events import EventType, WorkflowEvent, WorkflowResultEvent
 from workflow_events.dead_letter import DeadLetterEvent
+from workflow_events.exchange.partitions import headers_of
+from workflow_events.headers import RecordHeaders
 from workflow_events.settings import TopicNames
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 GRAPHS = """
 import asyncio
@@ -243,14 +247,18 @@ async def test_a_repeated_ask_gets_the_same_bytes(kafka: Kafka, make_config: Mak
 
 
 async def test_results_and_letters_are_keyed_by_the_event(kafka: Kafka, make_config: MakeConfig) -> None:
-    """So that all of one run meet in one partition."""
+    """So that all of one run meet in one partition; and they carry the asker's trace on."""
     asked = event(graph="nope")
-    await kafka.publish([asked])
+    key = str(asked.event_id).encode()
+    trace = [("traceparent", TRACEPARENT.encode()), ("tracestate", b"vendor=1")]
+    await kafka.send([Raw(value_of(asked), key, trace)])
     async with consuming(make_config()):
         servers = kafka.broker.bootstrap_servers
         (result,) = await asyncio.to_thread(read, servers, kafka.topics.results, 1)
         (letter,) = await asyncio.to_thread(read, servers, kafka.topics.dead_letters, 1)
 
-    assert result.key() == letter.key() == str(asked.event_id).encode()
+    assert result.key() == letter.key() == key
     assert result.partition() == letter.partition()
+    expected = RecordHeaders(str(asked.event_id), traceparent=TRACEPARENT, tracestate="vendor=1")
+    assert RecordHeaders.parse(headers_of(result)) == RecordHeaders.parse(headers_of(letter)) == expected
     assert letter_of(letter).reason == "invalid"
