@@ -8,8 +8,10 @@ machine lacks is skipped and named at the end of the run; with CI=true it is a f
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,6 +109,13 @@ def pytest_report_header() -> list[str]:
     return lines + [f"LEFT OUT {each}" for each in left_out]
 
 
+def _tests_on_brokers(terminalreporter: pytest.TerminalReporter) -> Counter[str]:
+    """How many tests really ran on which broker, as far as their ids tell."""
+    ran = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    parameters = [re.split(r"[\[\]-]", report.nodeid) for report in ran]
+    return Counter(backend for each in parameters for backend in available_backends() if backend in each)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Repeat at the end, where people look, what the tests ran on, what was left out and how many."""
     lines = pytest_report_header()
@@ -114,6 +123,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("what the tests ran on")
     for line in lines:
         terminalreporter.write_line(line, red=line in left_out, bold=line in left_out)
+    for backend, number in _tests_on_brokers(terminalreporter).items():
+        terminalreporter.write_line(f"{number} tests used {backend}")
     for line in _AIRFLOW_FIGURES:
         terminalreporter.write_line(line)
     if left_out:
