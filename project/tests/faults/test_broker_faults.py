@@ -89,7 +89,8 @@ def _until_a_commit_is_caught(bench: Bench, worker: Worker, broker: Broker) -> l
     while not worker.actions()["commit_unconfirmed"]:
         assert len(events) < 300, "no freeze caught a commit"
         answered = len(events)
-        events += (more := [run_of(b=0.1) for _ in range(60)])
+        # one after the other, so that there is something to commit at any moment
+        events += (more := [run_of(b=number / 20) for number in range(60)])
         bench.publish(more)
         bench.answers(answered + 10)
         with held(broker.pause, broker.resume), suppress(AssertionError):
