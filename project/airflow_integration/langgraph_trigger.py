@@ -27,12 +27,15 @@ from workflow_events.settings import KafkaSettings
 _HAS_AIRFLOW: Final = find_spec("airflow") is not None
 
 _TASK_ID: Final = "trigger_langgraph_workflow"
-_OPTIONS: Final = ("graph", "conn_id", "on_clear", "cancel_on_kill")
+_OPTIONS: Final = ("graph", "conn_id", "on_clear", "cancel_on_kill", "cancel_on_timeout")
+_OF_TASKS: Final = frozenset({"deferrable", "wait", "inline_wait", "max_result_bytes", "large_result"})
+"""Arguments of the operator that mean nothing to a call."""
 
 _NOWHERE: Final = (
     "Airflow context not available: trigger_langgraph_workflow works in the body of a DAG, where it makes a "
     "task, and inside a running task, where it asks and waits"
 )
+_CALL_IN_A_LOOP: Final = "inside a running task call trigger_langgraph_workflow once for each input"
 
 
 def _trigger_langgraph_workflow_impl(
@@ -44,6 +47,7 @@ def _trigger_langgraph_workflow_impl(
     conn_id: str | None = None,
     on_clear: ClearPolicy = "rerun",
     cancel_on_kill: bool = True,
+    cancel_on_timeout: bool = False,
     **context: Any,
 ) -> dict[str, Any]:
     """Ask for a run, wait for it in this process and return its result.
@@ -51,7 +55,7 @@ def _trigger_langgraph_workflow_impl(
     `context` is Airflow's, or a hand-made one with `dag` and `dag_run` alone, which gets a new run.
     Raises ValueError without one, `WorkflowTimeout` at the timeout (s), `WorkflowFailed` if the status is
     not success, `PublishFailed` if the broker did not take the event. If Airflow kills the task meanwhile,
-    the run is cancelled.
+    a cancel of the run is published; at a timeout only with `cancel_on_timeout`.
     """
     dag, dag_run = context.get("dag"), context.get("dag_run")
     if dag is None or dag_run is None:
@@ -73,6 +77,8 @@ def _trigger_langgraph_workflow_impl(
         with _also_on_kill(context, cancel) if cancel_on_kill else nullcontext():
             received = wait_for(ticket, exchange)
     if received is None:
+        if cancel_on_timeout:
+            publish_cancel(ticket, "no result within the timeout", settings)
         raise timed_out(ticket)
     if _HAS_AIRFLOW:
         from airflow_integration.failures import accept
@@ -166,7 +172,13 @@ class _TriggerLangGraphWorkflow:
         found = _context(context)
         if found is None:
             raise ValueError(_NOWHERE)
-        ours = {name: context[name] for name in _OPTIONS if name in context}
+        given = {**self._operator_arguments, **context}
+        if useless := sorted(_OF_TASKS & given.keys()):
+            raise ValueError(
+                f"{', '.join(useless)}: for tasks in the body of a DAG; inside a running task "
+                f"trigger_langgraph_workflow takes {', '.join(_OPTIONS)}"
+            )
+        ours = {name: given[name] for name in _OPTIONS if name in given}
         return _trigger_langgraph_workflow_impl(task_data, workflow_id, timeout, **ours, **_needed(found))
 
     def override(self, **operator_arguments: Any) -> "_TriggerLangGraphWorkflow":
@@ -209,6 +221,8 @@ class _Mappable:
         return self._partial().expand_kwargs(arguments).output
 
     def _partial(self) -> Any:
+        if not _in_dag_body(self._arguments, {}):
+            raise ValueError(f"partial and expand work in the body of a DAG alone; {_CALL_IN_A_LOOP}")
         from airflow_integration.operators import LangGraphWorkflowOperator
 
         return LangGraphWorkflowOperator.partial(**_with_task_id(self._arguments))

@@ -29,9 +29,10 @@ class LangGraphWorkflowOperator(WaitsForResult, BaseOperator):
     :param graph: a graph of the service's `langgraph.json`, None = the service chooses (templated).
     :param conn_id: a Kafka connection; None as in `WorkflowKafkaHook`.
     :param on_clear: what a cleared task asks for: "rerun" a new run, "reattach" the one it had.
-    :param cancel_on_timeout: whether the run is cancelled when nobody waits any more. If not, a retry
-        re-attaches to it.
-    :param cancel_on_kill: whether it is cancelled when the task is killed or marked failed.
+    :param cancel_on_timeout: whether a cancel of the run is published when nobody waits any more. If not, a
+        retry re-attaches to it.
+    :param cancel_on_kill: whether one is published when the task is killed or marked failed. The service
+        does not act on these records yet: the run goes on until its deadline.
     :param max_result_bytes: what may go into XCom, as JSON; 0 = any size.
     :param large_result: "fail", or "reference" to return where a larger result stands in Kafka.
     :param inline_wait: seconds to wait in the worker before deferring, for workflows that are quick.

@@ -15,7 +15,7 @@ from airflow_integration.asking import DEFAULT_TIMEOUT, Ticket, seconds
 from airflow_integration.failures import MAX_RESULT_BYTES
 from airflow_integration.links import WorkflowRunLink
 from airflow_integration.waiting import LargeResult, WaitsForResult
-from workflow_events.errors import ConfigurationError, WorkflowError
+from workflow_events.errors import ConfigurationError, WorkflowFailed, WorkflowTimeout
 from workflow_events.exchange import ResultExchange
 
 
@@ -101,7 +101,7 @@ class WorkflowResultSensor(WaitsForResult, BaseSensorOperator):
     def _skipping(self) -> Iterator[None]:
         try:
             yield
-        except WorkflowError as error:
+        except (WorkflowTimeout, WorkflowFailed) as error:
             if self.soft_fail:
                 raise AirflowSkipException(str(error)) from error
             raise

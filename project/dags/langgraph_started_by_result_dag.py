@@ -3,7 +3,8 @@
 It watches the results topic through the Kafka provider, so it needs an Airflow connection `kafka_default`
 whose extras name a consumer group of its own, for example
 
-    {"bootstrap.servers": "localhost:9092", "group.id": "airflow-results", "auto.offset.reset": "earliest"}
+    {"bootstrap.servers": "localhost:9092", "group.id": "airflow-results", "auto.offset.reset": "earliest",
+     "enable.auto.commit": false}
 
 Airflow delivers such messages at least once as far as it keeps them; whoever must not miss a result asks
 for the run and waits, as the other DAGs do.

@@ -127,6 +127,33 @@ def test_elsewhere_it_says_where_it_works() -> None:
     """Neither a DAG nor a task: a ValueError, not a puzzle."""
     with pytest.raises(ValueError, match="Airflow context not available"):
         trigger_langgraph_workflow(task_data={})
+    with pytest.raises(ValueError, match=r"body of a DAG alone.*call trigger_langgraph_workflow once"):
+        trigger_langgraph_workflow.expand(task_data=[{}])
+    with pytest.raises(ValueError, match="body of a DAG alone"):
+        trigger_langgraph_workflow.partial(workflow_id="probe").expand_kwargs([{}])
+
+
+def test_a_call_in_a_task_honours_what_override_gave_it(run_dag: Runner) -> None:
+    """Or says that it cannot, and asks nobody."""
+
+    @dag(dag_id=unique_name("override"), start_date=START, schedule=None)
+    def built() -> None:
+        @task
+        def call() -> list[str]:
+            told = []
+            for given in ({"conn_id": "no_such_connection"}, {"large_result": "reference"}):
+                try:
+                    trigger_langgraph_workflow.override(**given)(task_data={}, workflow_id="probe")
+                except Exception as error:  # noqa: BLE001 - what it says is what is looked at
+                    told.append(str(error))
+            return told
+
+        call()
+
+    (no_connection, not_here) = run_dag(built()).values["call"]
+
+    assert "no_such_connection" in no_connection
+    assert "large_result: for tasks in the body of a DAG" in not_here
 
 
 def test_mapped_over_many_inputs_each_gets_its_own(run_dag: Runner) -> None:
