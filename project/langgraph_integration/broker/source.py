@@ -133,23 +133,34 @@ class KafkaEventSource:
             await asyncio.sleep(timeout_s)
             return []
         self._polled_at = time.monotonic()
+        batches = await self._get(client, int(timeout_s * 1000), max_records)
+        if batches is None:
+            return []
+        if not batches:
+            self._refuse_silence(client, fetching=not assignment.rebalancing)
+        generation = assignment.generation
+        self._note_ends(client)
+        return [_delivery(record, generation) for records in batches.values() for record in records]
+
+    async def _get(
+        self, client: AIOKafkaConsumer, timeout_ms: int, max_records: int | None = None
+    ) -> Mapping[TopicPartition, Sequence[Any]] | None:
+        """What has come by partition. None where a start was still unknown to the fetcher."""
         try:
             # its own timeout only: a cancelled getmany switches max_poll_interval_ms off for ever
-            batches = await client.getmany(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+            batches: Mapping[TopicPartition, Sequence[Any]] = await client.getmany(
+                timeout_ms=timeout_ms, max_records=max_records
+            )
         except NoOffsetForPartitionError:
             # raised by the fetcher's head start; the start policy has sought by now
-            return []
+            return None
         except OffsetOutOfRangeError as error:
             raise await self._out_of_range(client, error) from error
         except GroupAuthorizationFailedError:
             # the heartbeat has ended for good: aiokafka begins another one only when it joins
             client._coordinator.request_rejoin()  # noqa: SLF001 - there is no public way to ask for it
             raise
-        if not batches:
-            self._refuse_silence(client, fetching=not assignment.rebalancing)
-        generation = assignment.generation
-        self._note_ends(client)
-        return [_delivery(record, generation) for records in batches.values() for record in records]
+        return batches
 
     def _refuse_silence(self, client: AIOKafkaConsumer, *, fetching: bool) -> None:
         fetched = client.assignment() - client.paused() if fetching else ()
@@ -168,9 +179,12 @@ class KafkaEventSource:
             return
         running = client.assignment() - client.paused()
         client.pause(*running)
-        await client.getmany(timeout_ms=0)
-        client.resume(*(running & client.assignment()))
-        self._polled_at = time.monotonic()
+        try:
+            # raises what an earlier fetch has met, of paused partitions too
+            await self._get(client, 0)
+        finally:
+            client.resume(*(running & client.assignment()))
+            self._polled_at = time.monotonic()
 
     async def _out_of_range(
         self, client: AIOKafkaConsumer, error: OffsetOutOfRangeError

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IncompatibleBrokerVersion, UnsupportedVersionError
 from aiokafka.structs import OffsetAndMetadata
 
 from langgraph_integration.pipeline.delivery import Partition
@@ -77,7 +77,8 @@ class StartPolicy:
         try:
             await admin.start()
             answer = await admin.list_consumer_group_offsets(self._group_id, partitions=ours)
-        except (KafkaError, OSError, ValueError) as error:
+        except (IncompatibleBrokerVersion, UnsupportedVersionError, ValueError) as error:
+            # whatever else fails is asked again: nothing is taken before it is known whose commits these are
             log.info("commit metadata cannot be read: %s", error, extra={"action": "metadata_unreadable"})
             self.metadata_kept = False
             return

@@ -195,7 +195,7 @@ class Dispatcher:
         elif (error := task.exception()) is not None:
             # a fault of ours: the record is kept, and handled again until it succeeds or somebody mends it
             log.error("delivery handler failed", exc_info=error, extra={"action": "handler_failed"})
-            task.get_loop().call_later(self._again_s, self._waiting.append, delivery)
+            task.get_loop().call_later(self._again_s, lambda: self._waiting.append(delivery))
         if self._taking:
             self._start_waiting()
 
