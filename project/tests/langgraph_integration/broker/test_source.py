@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiokafka.consumer.fetcher import FetchError
+from aiokafka.errors import TopicAuthorizationFailedError
 
 from langgraph_integration.broker.clients import consumer_arguments
 from langgraph_integration.broker.source import KafkaEventSource
@@ -115,4 +117,24 @@ async def test_a_member_that_wants_nothing_for_long_still_counts_as_polling(brok
 
     assert nothing == []
     assert paused == {1}
+    assert [each.value for each in deliveries] == [b"x"]
+
+
+async def test_a_fetch_that_failed_leaves_nothing_paused(broker: TestBroker) -> None:
+    """The keep-alive meets what an earlier fetch was refused, says so, and the next poll reads on."""
+    harness = KafkaHarness(broker)
+    await harness.write(Raw(b"x"))
+    async with harness.member(Listener()) as source:
+        assert isinstance(source, KafkaEventSource)
+        client = source._running_client
+        where = next(iter(client.assignment()))
+        refused = FetchError(error=TopicAuthorizationFailedError(where.topic), backoff=0)
+        client._fetcher._records[where] = refused
+        source._polled_at -= 61
+        with pytest.raises(BrokerUnavailable):
+            await source.poll(0, 0.0)
+        paused = client.paused()
+        deliveries = await take(source, 1)
+
+    assert paused == set()
     assert [each.value for each in deliveries] == [b"x"]
