@@ -21,6 +21,7 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from langgraph_integration.broker.aside import aside
 from langgraph_integration.broker.assignment import Assignment
 from langgraph_integration.broker.inquiry import Inquiry
+from langgraph_integration.broker.leaving import stop_within
 from langgraph_integration.broker.new_group import start_at_end
 from langgraph_integration.broker.silence import Silence
 from langgraph_integration.broker.start_policy import StartPolicy
@@ -251,7 +252,7 @@ class KafkaEventSource:
         if client is None:
             return True
         try:
-            return await self._thread.call(_stop_bounded(client))
+            return await self._thread.call(stop_within(client, _LEAVE_S))
         except (RuntimeError, OSError) as error:
             log.warning("consumer abandoned: %s", error, extra={"action": "consumer_abandoned"})
             return False
@@ -279,19 +280,6 @@ def broker_unavailable(error: Exception, servers: object) -> BrokerUnavailable:
     if isinstance(error, CommitFailedError):
         return BrokerUnavailable(f"commit refused, the group is rebalancing: {error}")
     return BrokerUnavailable(f"Kafka at {servers}: {type(error).__name__}: {error}")
-
-
-async def _stop_bounded(client: AIOKafkaConsumer) -> bool:
-    # a task of its own: stop() can raise CancelledError although nobody cancelled, and can hang
-    task = asyncio.create_task(client.stop(), name="consumer-stop")
-    done, _ = await asyncio.wait({task}, timeout=_LEAVE_S)
-    if not done:
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.5)
-        return False
-    if not task.cancelled():
-        task.exception()
-    return True
 
 
 def _delivery(record: ConsumerRecord[bytes, bytes], generation: int) -> Delivery:

@@ -112,8 +112,8 @@ GUARDS = (
     ),
     Guard(
         "bounded stop",
-        "langgraph_integration/broker/source.py",
-        ("done, _ = await asyncio.wait({task}, timeout=_LEAVE_S)",),
+        "langgraph_integration/broker/leaving.py",
+        ("done, _ = await asyncio.wait({task}, timeout=limit_s)",),
         ("done, _ = await asyncio.wait({task})",),
         "project/tests/faults/test_sends.py::test_a_client_that_does_not_stop_is_left_behind",
     ),

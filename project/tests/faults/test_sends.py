@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
-from langgraph_integration.broker import source
 from langgraph_integration.broker.delivery_reports import DeliveryReports
+from langgraph_integration.broker.leaving import stop_within
 from langgraph_integration.broker.records import RecordProducer
 from workflow_events.errors import BrokerUnavailable
 from workflow_events.settings import KafkaSettings
@@ -60,6 +60,6 @@ async def test_a_client_that_does_not_stop_is_left_behind() -> None:
     """aiokafka's own stop waits for the broker, for ever if need be."""
     began = time.monotonic()
     async with asyncio.timeout(20):
-        assert await source._stop_bounded(Client()) is False
+        assert await stop_within(Client(), 2.0) is False
 
     assert time.monotonic() - began < 10
