@@ -35,7 +35,6 @@ _NOWHERE: Final = (
     "Airflow context not available: trigger_langgraph_workflow works in the body of a DAG, where it makes a "
     "task, and inside a running task, where it asks and waits"
 )
-_CALL_IN_A_LOOP: Final = "inside a running task call trigger_langgraph_workflow once for each input"
 
 
 def _trigger_langgraph_workflow_impl(
@@ -78,7 +77,7 @@ def _trigger_langgraph_workflow_impl(
             received = wait_for(ticket, exchange)
     if received is None:
         if cancel_on_timeout:
-            publish_cancel(ticket, "no result within the timeout", settings)
+            publish_cancel(ticket, "timeout", settings)
         raise timed_out(ticket)
     if _HAS_AIRFLOW:
         from airflow_integration.failures import accept
@@ -222,7 +221,10 @@ class _Mappable:
 
     def _partial(self) -> Any:
         if not _in_dag_body(self._arguments, {}):
-            raise ValueError(f"partial and expand work in the body of a DAG alone; {_CALL_IN_A_LOOP}")
+            raise ValueError(
+                "partial and expand work in the body of a DAG alone; inside a running task call "
+                "trigger_langgraph_workflow once for each input"
+            )
         from airflow_integration.operators import LangGraphWorkflowOperator
 
         return LangGraphWorkflowOperator.partial(**_with_task_id(self._arguments))

@@ -160,6 +160,18 @@ def test_no_answer_is_a_timeout(kafka_environment: TopicNames) -> None:
         trigger_langgraph_workflow(task_data={}, timeout=0.5, **BY_HAND)
 
 
+def test_a_timeout_cancels_the_run_where_that_was_asked_for(kafka_environment: TopicNames) -> None:
+    """As the operator's option of that name; the record gives the same reason."""
+    with pytest.raises(WorkflowTimeout):
+        trigger_langgraph_workflow(task_data={}, timeout=0.5, cancel_on_timeout=True, **BY_HAND)
+    servers = KafkaSettings.from_env().bootstrap_servers
+    asked, cancel = _records(servers, kafka_environment.events, 2)
+
+    told = decode_event(cancel.value())
+    assert (told.event_type, told.payload.data["reason"]) == (EventType.WORKFLOW_CANCEL, "timeout")
+    assert cancel.key() == asked.key()
+
+
 def test_whoever_kills_the_task_cancels_its_run(kafka_environment: TopicNames) -> None:
     """Airflow calls the operator's `on_kill`: the call's cancel comes first, then the operator's own hook,
     which is all that is left afterwards.
