@@ -54,13 +54,13 @@ async def test_an_owner_that_holds_a_run_is_not_granted_it_again(database: Datab
 
 
 async def test_an_owner_gets_back_a_run_that_it_no_longer_holds(database: Database) -> None:
-    """A process that dropped a run, or was started again under its old name, need not wait for itself."""
+    """A process that dropped a run need not wait for itself, nor is it counted as one that died."""
     wanted = ask()
     async with database.open("a") as store:
         await granted(store, wanted)
     async with database.open("a") as store:
         again = await granted(store, wanted)
-    assert (again.lease.epoch, again.claims, again.resumed) == (2, 2, True)
+    assert (again.lease.epoch, again.claims, again.resumed) == (2, 1, True)
 
 
 async def test_a_lapsed_lease_is_taken_over(database: Database) -> None:
@@ -236,7 +236,8 @@ async def test_a_verdict_is_published_before_a_greater_attempt_is_run(
         assert await store.ledger.verdicts([wanted.event_id]) == {wanted.event_id: verdict(status)}
         await store.ledger.mark_published(found[0].lease, 1)
         again = await granted(store, greater)
-    assert found == [Settled(verdict(status), published=False, repeat=False, lease=grant.lease)] * 2
+    lease = Lease(wanted.event_id, 2, "a")
+    assert found == [Settled(verdict(status), published=False, repeat=False, lease=lease)] * 2
     assert not verdict(status).answers(greater.attempt)
     assert (again.attempt, again.claims) == (2, 1)
 
@@ -325,6 +326,23 @@ async def test_another_payload_under_a_known_id_is_a_conflict(database: Database
     assert running.first == finished.first == Position("events", 0, 3)
 
 
+async def test_another_payload_does_not_take_a_run_that_is_free(database: Database) -> None:
+    """Neither one whose owner died, nor one that failed and that a greater attempt may have."""
+    died, failed = ask(), ask(offset=1)
+    async with database.open("dead", timedelta(0)) as store:
+        await granted(store, died)
+        grant = await granted(store, failed)
+        await store.ledger.finish(grant.lease, verdict("error"))
+        await store.ledger.mark_published(grant.lease, 1)
+    async with database.open("a") as store:
+        for first in (died, failed):
+            other = ask(first.event_id, offset=2, attempt=2, payload_hash="other")
+            assert is_a(Conflict, await store.ledger.claim(other)).first == first.position
+        assert await store.ledger.verdicts([failed.event_id]) == {failed.event_id: verdict("error")}
+        assert (await granted(store, died)).attempt == 1
+        assert (await granted(store, ask(failed.event_id, offset=3, attempt=2))).attempt == 2
+
+
 async def test_a_released_run_is_free_at_once_and_costs_no_claim(database: Database) -> None:
     """An orderly hand-over does not look like a crash, and its old lease is worth nothing."""
     wanted = ask()
@@ -359,12 +377,50 @@ async def test_a_verdict_that_was_given_back_is_published_by_whoever_comes(datab
         assert is_a(Settled, await second.ledger.claim(wanted)).published
 
 
+@pytest.mark.parametrize("owed_to", ["a redelivery", "a new ask"])
+async def test_a_verdict_to_be_sent_again_has_one_sender(database: Database, owed_to: str) -> None:
+    """It has a lease of its own, like a run: while that is renewed nobody else sends it a second time."""
+    wanted = ask()
+    async with database.open("dead", timedelta(0)) as store:
+        grant = await granted(store, wanted)
+        await store.ledger.finish(grant.lease, verdict())
+        if owed_to == "a new ask":
+            await store.ledger.mark_published(grant.lease, 1)
+            wanted = ask(wanted.event_id, offset=7)
+    async with database.open("a") as first, database.open("b") as second:
+        owed = is_a(Settled, await first.ledger.claim(wanted))
+        busy = is_a(Busy, await second.ledger.claim(wanted))
+        assert await first.ledger.renew([owed.lease]) == {wanted.event_id: LeaseState(1, None)}
+        await second.ledger.mark_published(grant.lease, 1)  # of an epoch that is over
+        assert is_a(Busy, await second.ledger.claim(wanted)).owner == "a"
+        await first.ledger.release(owed.lease)
+        inherited = is_a(Settled, await second.ledger.claim(wanted))
+        assert is_a(Busy, await first.ledger.claim(wanted)).owner == "b"
+    assert (busy.owner, busy.same_record, owed.published) == ("a", True, False)
+    assert (inherited.verdict, inherited.published, inherited.repeat) == (verdict(), False, False)
+
+
+async def test_giving_a_verdict_back_leaves_the_count_of_owners(database: Database) -> None:
+    """The owners of its run are told in the dead letter; publishing is no run."""
+    wanted = ask()
+    for owner in ("a", "b"):
+        async with database.open(owner, timedelta(0)) as store:
+            grant = await granted(store, wanted)
+    async with database.open("b") as store:
+        await store.ledger.finish(grant.lease, verdict("error"))
+        await store.ledger.release(grant.lease)
+        owed = is_a(Settled, await store.ledger.claim(wanted))
+        await store.ledger.mark_published(owed.lease, 1)
+        again = await granted(store, ask(wanted.event_id, offset=1, attempt=2))
+    assert (grant.claims, again.claims) == (2, 1)
+
+
 async def test_owners_that_die_are_counted(database: Database) -> None:
     """Every owner that ended without a verdict counts, until a greater attempt starts over."""
     wanted = ask()
     claims = []
-    for _ in range(4):
-        async with database.open("a") as store:
+    for owner in ("a", "b", "c", "d"):
+        async with database.open(owner, timedelta(0)) as store:
             claims.append((await granted(store, wanted)).claims)
     async with database.open("a") as store:
         claims.append((await granted(store, ask(wanted.event_id, offset=1, attempt=2))).claims)
