@@ -28,7 +28,7 @@ from langgraph_integration.pipeline.delivery import Partition
 from langgraph_integration.pipeline.dispatcher import Dispatcher
 from langgraph_integration.pipeline.gate import IntakeGate
 from langgraph_integration.pipeline.handler import EventHandler
-from langgraph_integration.pipeline.happenings import Happening, Observer, VerdictPublished
+from langgraph_integration.pipeline.happenings import Happening, Observer
 from langgraph_integration.pipeline.leases import LeaseKeeper
 from langgraph_integration.pipeline.limit import DeadLetterLimit
 from langgraph_integration.pipeline.offsets import OffsetTracker
@@ -277,8 +277,7 @@ class Engine:
         self.polled_at = time.monotonic()
 
     def _tell(self, happening: Happening) -> None:
-        if isinstance(happening, VerdictPublished) and happening.reason not in ("invalid", "conflict"):
-            self.limit.record(happening.reason if happening.status == "error" else None)
+        self.limit.observe(happening)
         self._observe(happening)
 
 

@@ -182,10 +182,11 @@ class Dispatcher:
         name = f"delivery-{delivery.position.offset}"
         task = asyncio.create_task(self._bring_to_end(delivery, slot), name=name)
         self._running[task] = delivery
-        task.add_done_callback(functools.partial(self._ended, slot))
+        task.add_done_callback(functools.partial(self._ended, slot, self._limit.counted))
 
-    def _ended(self, slot: OneSlot, task: "asyncio.Task[None]") -> None:
+    def _ended(self, slot: OneSlot, counted: int, task: "asyncio.Task[None]") -> None:
         slot.free()
+        self._limit.over(counted)
         delivery = self._running.pop(task)
         self._run_ended.set()
         if task.cancelled():

@@ -14,7 +14,7 @@ from langgraph_integration.pipeline.attempts import Attempts, Slot
 from langgraph_integration.pipeline.delivery import Delivery
 from langgraph_integration.pipeline.faults import reached
 from langgraph_integration.pipeline.gate import IntakeGate
-from langgraph_integration.pipeline.happenings import Observer, RecordIgnored, VerdictPublished
+from langgraph_integration.pipeline.happenings import Observer, RecordIgnored
 from langgraph_integration.pipeline.ledger import (
     Busy,
     Conflict,
@@ -25,16 +25,14 @@ from langgraph_integration.pipeline.ledger import (
     StoredVerdict,
 )
 from langgraph_integration.pipeline.live import LiveRun
-from langgraph_integration.pipeline.outbox import Outbox
 from langgraph_integration.pipeline.outcome import Failed, Outcome
 from langgraph_integration.pipeline.ports import VerdictSink
+from langgraph_integration.pipeline.publisher import Publisher
 from langgraph_integration.pipeline.run_context import Drained
 from langgraph_integration.pipeline.solitude import TRUSTED_CLAIMS, Solitude
 from langgraph_integration.pipeline.trace import TraceContext, current_trace
-from langgraph_integration.pipeline.verdict import VerdictWriter
 from workflow_events import EventType
 from workflow_events.errors import InvalidRecord, LeaseLost
-from workflow_events.ids import id_text
 
 log = logging.getLogger(__name__)
 
@@ -75,18 +73,20 @@ class EventHandler:
         self._gate = gate
         self._max_event_bytes = max_event_bytes
         self._observe = observe
-        self._writer = VerdictWriter(sink, max_event_bytes=max_event_bytes)
-        self._outbox = Outbox(sink, self._writer, gate)
+        self._publisher = Publisher(ledger, sink, gate, max_event_bytes=max_event_bytes, observe=observe)
         self._live: dict[UUID, LiveRun] = {}
         self._suspects = asyncio.Lock()
         self._stopping = asyncio.Event()
-        self.unconfirmed = 0
-        """Verdicts that were being published when their delivery was abandoned: sent or not, nobody knows."""
 
     @property
     def live(self) -> Mapping[UUID, LiveRun]:
         """The runs this process holds, by event id."""
         return self._live
+
+    @property
+    def unconfirmed(self) -> int:
+        """Verdicts that were being published when their delivery was abandoned: sent or not, nobody knows."""
+        return self._publisher.unconfirmed
 
     async def handle(self, delivery: Delivery, slot: RunSlot) -> None:
         """Bring one delivery to its end; see the class."""
@@ -95,7 +95,7 @@ class EventHandler:
         if asked.event is not None and asked.event.event_type is not EventType.WORKFLOW_TRIGGERED:
             self._observe(RecordIgnored(f"event type {asked.event.event_type.value}"))
         elif asked.event_id is None:
-            await self._refuse(delivery, asked, _invalid(asked))
+            await self._publisher.refuse(delivery, asked, _invalid(asked))
         else:
             await self._claim_and_run(delivery, asked, asked.event_id, slot)
 
@@ -151,7 +151,7 @@ class EventHandler:
             case Conflict():
                 text = f"event id {event_id} is known with another payload, first at {claim.first}"
                 conflict = Failed("conflict", text, InvalidRecord(text))
-                await self._refuse(delivery, replace(asked, conflict=True), conflict)
+                await self._publisher.refuse(delivery, replace(asked, conflict=True), conflict)
                 return True
             case _:
                 assert_never(claim)
@@ -191,7 +191,7 @@ class EventHandler:
             reached("before-finish")
             verdict = await self._store(delivery, asked, live, outcome)
             reached("after-finish")
-            verdict = await self._publish(live.lease, verdict, delivery, asked)
+            verdict = await self._publisher.publish(live.lease, verdict, delivery, asked)
             published = True
         except LeaseLost:
             log.warning("lease lost", extra={"action": "lease_lost", "event_id": str(live.lease.event_id)})
@@ -202,50 +202,20 @@ class EventHandler:
                 return False
             raise
         finally:
-            # from here on a renewal that misses the row is no news: it would cancel the release
-            live.settling = True
-            try:
-                if not published and not live.lost:
-                    await self._release(live.lease)
-            finally:
-                self._close(live)
-        self._told(live.lease.event_id, verdict, time.monotonic() - began)
+            await self._let_go(live, published=published)
+        self._publisher.tell(live.lease.event_id, verdict, time.monotonic() - began)
         return True
-
-    def _close(self, live: LiveRun) -> None:
-        if self._live.get(live.lease.event_id) is live:
-            # a lease that lapsed while the loop was blocked may have been granted anew meanwhile
-            del self._live[live.lease.event_id]
-        live.close()
 
     async def _store(
         self, delivery: Delivery, asked: Asked, live: LiveRun, outcome: Outcome
     ) -> StoredVerdict:
         attempt = live.attempt
         while True:
-            verdict = self._writer.write(delivery, asked, attempt, outcome)
+            verdict = self._publisher.write(delivery, asked, attempt, outcome)
             current = await self._gate.insist("store", lambda v=verdict: self._ledger.finish(live.lease, v))  # type: ignore[misc]  # mypy cannot infer a default argument
             if current <= attempt:
                 return verdict
             attempt = current
-
-    async def _publish(
-        self, lease: Lease, verdict: StoredVerdict, delivery: Delivery, asked: Asked
-    ) -> StoredVerdict:
-        """The verdict that was published, and marked so. Raises `LeaseLost` if it stands no more."""
-
-        async def keep(smaller: StoredVerdict) -> None:
-            await self._gate.insist("store", lambda: self._ledger.replace(lease, verdict, smaller))
-
-        key = id_text(lease.event_id).encode()
-        try:
-            published = await self._outbox.publish(key, verdict, delivery, asked, keep)
-        except asyncio.CancelledError:
-            self.unconfirmed += 1
-            raise
-        await self._gate.insist("store", lambda: self._ledger.mark_published(lease, verdict.attempt))
-        reached("after-published")
-        return published
 
     async def _answer_again(self, delivery: Delivery, asked: Asked, settled: Settled, attempt: int) -> bool:
         """Publish what is owed. False if it is no answer to this attempt, which must be asked for again."""
@@ -254,21 +224,34 @@ class EventHandler:
             if answered:
                 self._observe(RecordIgnored("redelivered after its verdict"))
             return answered
-        # all of it, byte for byte: whether the earlier publication got through is not known for certain
+        # all of it, byte for byte: whether the earlier publication got through is not certain. Listed
+        # as a run that is over: its lease is renewed, and others who ask for the event here wait for it
+        live = LiveRun(settled.lease, delivery.position, settled.verdict.attempt, None, set())
+        live.settling = True
+        self._live[settled.lease.event_id] = live
+        published = False
         try:
-            verdict = await self._publish(settled.lease, settled.verdict, delivery, asked)
+            verdict = await self._publisher.publish(settled.lease, settled.verdict, delivery, asked)
+            published = True
         except LeaseLost:
             # too large for its topic, and somebody else has written it smaller or answers for it by now
             return False
-        self._told(asked.event_id, verdict, 0.0)
+        finally:
+            await self._let_go(live, published=published)
+        self._publisher.tell(asked.event_id, verdict, 0.0)
         return verdict.answers(attempt)
 
-    async def _refuse(self, delivery: Delivery, asked: Asked, failed: Failed) -> None:
-        """A dead letter for a record without a row; its time is the record's, so that repeats are equal."""
-        attempt = asked.headers.attempt
-        verdict = self._writer.write(delivery, asked, attempt, failed, now=delivery.time)
-        verdict = await self._outbox.publish(delivery.key, verdict, delivery, asked)
-        self._told(asked.event_id, verdict, 0.0)
+    async def _let_go(self, live: LiveRun, *, published: bool) -> None:
+        # from here on a renewal that misses the row is no news: it would cancel the release
+        live.settling = True
+        try:
+            if not published and not live.lost:
+                await self._release(live.lease)
+        finally:
+            if self._live.get(live.lease.event_id) is live:
+                # a lease that lapsed while the loop was blocked may have been granted anew meanwhile
+                del self._live[live.lease.event_id]
+            live.close()
 
     async def _release(self, lease: Lease) -> None:
         """Give the lease back if the store answers soon; otherwise it lapses by itself."""
@@ -278,21 +261,6 @@ class EventHandler:
             task.cancel()
         elif task.exception() is not None:
             log.info("lease left to lapse: %s", task.exception(), extra={"action": "lease_left"})
-
-    def _told(self, event_id: UUID | None, verdict: StoredVerdict, duration_s: float) -> None:
-        text = None if event_id is None else id_text(event_id)
-        log.info(
-            "event settled: %s",
-            verdict.status,
-            extra={
-                "action": "settled",
-                "event_id": text,
-                "status": verdict.status,
-                "reason": verdict.reason,
-                "attempt": verdict.attempt,
-            },
-        )
-        self._observe(VerdictPublished(text, verdict.status, verdict.reason, duration_s))
 
 
 def _invalid(asked: Asked) -> Failed:

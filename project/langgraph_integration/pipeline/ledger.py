@@ -62,7 +62,8 @@ class StoredVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """Run it. `claims` counts the owners this attempt has had; `retry_count` the retries already spent.
+    """Run it. `claims` counts the owners this attempt has had that did not give it back, `retry_count` the
+    retries already spent.
 
     `retry_in` is what is left of a persisted wait before the next try, zero if there is none.
     """
@@ -137,12 +138,14 @@ class RunLedger(Protocol):
         """Take the run, or learn why not.
 
         Granted when the id is new; when its lease has lapsed or was released (epoch + 1, claims + 1);
-        when this owner asks again for a run it does not hold; or when the verdict is published, an `error`
-        or `failure`, and `ask.attempt` is greater than the verdict's (epoch + 1, claims 1, retry_count 0,
-        published False). A greater attempt resets `claims` and `retry_count`.
+        when this owner asks again for a run it does not hold (epoch + 1, and no claim more: it lives);
+        or when the verdict is published, an `error` or `failure`, and `ask.attempt` is greater than the
+        verdict's (epoch + 1, claims 1, retry_count 0, published False). A greater attempt resets
+        `claims` and `retry_count`.
 
         A new ask for a settled run is owed a publication of its own: it sets `published` False and bumps
-        the epoch, so that a mark of the earlier publication that comes late does not count for it.
+        the epoch, so that a mark of the earlier publication that comes late does not count for it. Whoever is
+        told to publish holds the lease for it: renew it meanwhile, and release it if it comes to nothing.
         """
 
     async def renew(self, leases: Sequence[Lease]) -> Mapping[UUID, LeaseState]:

@@ -4,6 +4,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
+from langgraph_integration.pipeline.happenings import Happening, VerdictPublished
 from workflow_events.errors import ConfigurationError
 
 _SPAN_S = 300.0
@@ -17,9 +18,11 @@ _SMALLEST_SHARE = 20
 class DeadLetterLimit:
     """Trips when more than `ratio` of the last `window` runs ended `error` within five minutes.
 
-    Tripped, it lets one event through every 30 s and opens again after 10 successes. Before that, once 5
-    runs in a row ended so, only 10 may be in flight until one succeeds: all that are in flight when it trips
-    become dead letters, too. Only runs count, never records that cannot be decoded. `"0"` switches it off.
+    Tripped, it lets one event through every 30 s and opens again after 10 successes; one that comes to
+    nothing that counts gives its turn back, and one that hangs keeps no other from trying. Before that, once
+    5 runs in a row ended so, only 10 may be in flight until one succeeds: all that are in flight when it
+    trips become dead letters, too. Only runs count, never records that cannot be decoded, nor verdicts that
+    are sent again. `"0"` switches it off.
     """
 
     def __init__(self, setting: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,12 +33,21 @@ class DeadLetterLimit:
         self._successes = 0
         self._errors_in_a_row = 0
         self._next_probe_at = 0.0
+        self._counted = 0
+
+    def observe(self, happening: Happening) -> None:
+        """Count it, if a run of this process ended so."""
+        match happening:
+            case VerdictPublished(status=status, reason=reason, duration_s=duration_s):
+                if duration_s > 0 and reason not in ("invalid", "conflict"):
+                    self.record(reason if status == "error" else None)
 
     def record(self, error_type: str | None) -> None:
         """A run ended; `error_type` is `None` unless it ended `error`."""
         if self._window == 0:
             return
         now = self._clock()
+        self._counted += 1
         self._ends.append((now, error_type))
         self._errors_in_a_row = self._errors_in_a_row + 1 if error_type else 0
         if self._tripped:
@@ -66,14 +78,24 @@ class DeadLetterLimit:
         counts = Counter(error for _, error in self._ends if error is not None)
         return counts.most_common(1)[0][0] if counts else "none"
 
+    @property
+    def counted(self) -> int:
+        """Runs that were counted so far."""
+        return self._counted
+
+    def over(self, counted: int) -> None:
+        """What was let through when so many had been `counted` is over: was none since, its turn is free."""
+        if self._tripped and counted == self._counted:
+            self._next_probe_at = self._clock()
+
     def may_start(self, in_flight: int) -> bool:
         """Whether `allows` would say yes; asking does not use the turn up."""
         if self._tripped:
-            return in_flight == 0 and self._clock() >= self._next_probe_at
+            return self._clock() >= self._next_probe_at
         return self._errors_in_a_row < _STREAK or in_flight < _CAREFUL
 
     def allows(self, in_flight: int) -> bool:
-        """Whether one more run may start now. Tripped: a single probe, every 30 s."""
+        """Whether one more run may start now. Tripped: one every 30 s, and one after each success."""
         allowed = self.may_start(in_flight)
         if allowed and self._tripped:
             self._next_probe_at = self._clock() + _PROBE_S

@@ -118,7 +118,10 @@ class MemoryDatabase(Session):
         row = self.runs.get(command.key)
         if row is not None and not row.published and row.epoch == command.lease.epoch:
             self.runs[command.key] = row._replace(
-                epoch=row.epoch + 1, owner=None, lease_until=0, claims=row.claims - 1
+                epoch=row.epoch + 1,
+                owner=None,
+                lease_until=0,
+                claims=row.claims - 1 if row.status is None else row.claims,
             )
 
     def find_verdicts(self, query: c.FindVerdicts) -> Mapping[UUID, StoredVerdict]:

@@ -140,8 +140,8 @@ class PostgresBatch:
         for pending in refused:
             row = after.get(pending.command.key)
             match pending.command:
-                case c.ClaimRun(ask, owner) if row is not None:
-                    pending.value, after[row.event_id] = explain(row, ask, owner, now)
+                case c.ClaimRun() as claim if row is not None:
+                    pending.value, after[row.event_id] = explain(row, claim, now)
                 case c.FinishRun(lease) if row is not None and row.epoch == lease.epoch:
                     pending.value = row.attempt
                 case c.FinishRun(lease) | c.ReplaceVerdict(lease) | c.ScheduleRetry(lease):

@@ -18,6 +18,7 @@ from langgraph_integration.pipeline.ledger import (
     Settled,
     StoredVerdict,
 )
+from langgraph_integration.store.commands import ClaimRun
 from langgraph_integration.store.positions import knows, remember
 from workflow_events.ids import id_text
 
@@ -113,7 +114,7 @@ def grant(row: RunRow, ask: Ask, owner: str, *, held: bool, lease_ms: int, now: 
         epoch=row.epoch + 1,
         owner=owner,
         lease_until=now + lease_ms,
-        claims=1 if ask.attempt > row.attempt else row.claims + 1,
+        claims=1 if ask.attempt > row.attempt else row.claims + (row.owner != owner),
         status=None,
         reason=None,
         result=None,
@@ -161,14 +162,15 @@ def granted(event_id: UUID, owner: str, taken: Taken) -> Granted:
     )
 
 
-def explain(row: RunRow, ask: Ask, owner: str, now: int) -> tuple[Busy | Settled | Conflict, RunRow]:
+def explain(row: RunRow, command: ClaimRun, now: int) -> tuple[Busy | Settled | Conflict, RunRow]:
     """Why a claim was not granted, and the row after it (the same row if nothing changes).
 
-    A new ask for a settled run bumps the epoch: the mark of an earlier publication, still under way,
-    must not count for the one that this ask is owed. One that the verdict does not answer leaves no
-    trace: PostgreSQL explains after the whole batch, and both the verdict and its mark may be newer than
-    the claim.
+    Whoever is to publish a verdict gets the lease for it, so that nobody else does so meanwhile. A new ask
+    for a settled run bumps the epoch: the mark of an earlier publication, still under way, must not count
+    for the one that this ask is owed. One that the verdict does not answer is not noted: PostgreSQL
+    explains after the whole batch, and both the verdict and its mark may be newer than the claim.
     """
+    ask, owner = command.ask, command.owner
     if row.payload_hash != ask.payload_hash:
         return Conflict(row.first), row
     same_record = knows(row.first, row.asks, ask.position)
@@ -177,11 +179,17 @@ def explain(row: RunRow, ask: Ask, owner: str, now: int) -> tuple[Busy | Settled
         after = row if same_record else absorb(row, ask)
         return Busy(row.owner or "", left, same_record, after.attempt), after
     if same_record or not row.verdict.answers(ask.attempt):
-        if left and not row.published and row.owner != owner:
-            # its owner is publishing it at this moment; a second publication would be a needless repeat
+        if row.published:
+            return Settled(row.verdict, published=True, repeat=False, lease=row.lease), row
+        if left and row.owner != owner:
             return Busy(row.owner or "", left, same_record=True, attempt=row.attempt), row
-        return Settled(row.verdict, row.published, repeat=False, lease=row.lease), row
-    after = row._replace(
-        epoch=row.epoch + 1, owner=owner, published=False, asks=remember(row.asks, ask.position)
-    )
+        # our own publication may be under way: its mark must still count
+        after = _leased(row, command, now, epoch=row.epoch if row.owner == owner else row.epoch + 1)
+        return Settled(row.verdict, published=False, repeat=False, lease=after.lease), after
+    after = _leased(row, command, now, epoch=row.epoch + 1)
+    after = after._replace(published=False, asks=remember(row.asks, ask.position))
     return Settled(row.verdict, published=False, repeat=True, lease=after.lease), after
+
+
+def _leased(row: RunRow, command: ClaimRun, now: int, *, epoch: int) -> RunRow:
+    return row._replace(epoch=epoch, owner=command.owner, lease_until=now + command.lease_ms)

@@ -50,7 +50,7 @@ class Session(ABC):
         if taken is not None:
             return granted(command.ask.event_id, command.owner, taken)
         row, now = self.load_run(command.key)
-        answer, after = explain(row, command.ask, command.owner, now)
+        answer, after = explain(row, command, now)
         if after is not row:
             self.save_run(after)
         return answer

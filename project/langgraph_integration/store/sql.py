@@ -39,7 +39,8 @@ ON CONFLICT (event_id) DO UPDATE SET
     epoch = runs.epoch + 1,
     owner = excluded.owner,
     lease_until = excluded.lease_until,
-    claims = CASE WHEN excluded.attempt > runs.attempt THEN 1 ELSE runs.claims + 1 END,
+    claims = CASE WHEN excluded.attempt > runs.attempt THEN 1
+        WHEN runs.owner = excluded.owner THEN runs.claims ELSE runs.claims + 1 END,
     retry_count = CASE WHEN excluded.attempt > runs.attempt THEN 0 ELSE runs.retry_count END,
     retry_at = CASE WHEN excluded.attempt > runs.attempt THEN 0 ELSE runs.retry_at END,
     deadline_ms = CASE WHEN excluded.attempt < runs.attempt OR {_KNOWN}
@@ -57,8 +58,8 @@ RETURNING epoch, attempt, claims, retry_count, retry_at, deadline_ms, {{now}}
 LOAD_RUN = f"SELECT {RUN_COLUMNS}, {{now}} FROM runs WHERE event_id = {{p}}"
 
 SAVE_RUN = """
-UPDATE runs SET epoch = {p}, owner = {p}, attempt = {p}, claims = {p}, retry_count = {p}, retry_at = {p},
-    deadline_ms = {p}, published = {p}, asks = {p}
+UPDATE runs SET epoch = {p}, owner = {p}, lease_until = {p}, attempt = {p}, claims = {p}, retry_count = {p},
+    retry_at = {p}, deadline_ms = {p}, published = {p}, asks = {p}
 WHERE event_id = {p}
 """
 
@@ -84,7 +85,8 @@ WHERE event_id = {p} AND epoch = {p} AND attempt = {p} AND status IS NOT NULL
 """
 
 RELEASE_RUN = """
-UPDATE runs SET epoch = epoch + 1, owner = NULL, lease_until = 0, claims = claims - 1
+UPDATE runs SET epoch = epoch + 1, owner = NULL, lease_until = 0,
+    claims = CASE WHEN status IS NULL THEN claims - 1 ELSE claims END
 WHERE event_id = {p} AND epoch = {p} AND NOT published
 """
 
@@ -176,8 +178,9 @@ def replace_parameters(command: ReplaceVerdict) -> Sequence[object]:
 
 def save_parameters(row: RunRow) -> Sequence[object]:
     """For `SAVE_RUN`."""
-    counters = (row.epoch, row.owner, row.attempt, row.claims, row.retry_count, row.retry_at)
-    return (*counters, row.deadline_ms, row.published, row.asks, row.event_id)
+    lease = (row.epoch, row.owner, row.lease_until)
+    counters = (row.attempt, row.claims, row.retry_count, row.retry_at)
+    return (*lease, *counters, row.deadline_ms, row.published, row.asks, row.event_id)
 
 
 def milliseconds(time: timedelta) -> int:

@@ -400,21 +400,6 @@ async def test_a_verdict_to_be_sent_again_has_one_sender(database: Database, owe
     assert (inherited.verdict, inherited.published, inherited.repeat) == (verdict(), False, False)
 
 
-async def test_giving_a_verdict_back_leaves_the_count_of_owners(database: Database) -> None:
-    """The owners of its run are told in the dead letter; publishing is no run."""
-    wanted = ask()
-    for owner in ("a", "b"):
-        async with database.open(owner, timedelta(0)) as store:
-            grant = await granted(store, wanted)
-    async with database.open("b") as store:
-        await store.ledger.finish(grant.lease, verdict("error"))
-        await store.ledger.release(grant.lease)
-        owed = is_a(Settled, await store.ledger.claim(wanted))
-        await store.ledger.mark_published(owed.lease, 1)
-        again = await granted(store, ask(wanted.event_id, offset=1, attempt=2))
-    assert (grant.claims, again.claims) == (2, 1)
-
-
 async def test_owners_that_die_are_counted(database: Database) -> None:
     """Every owner that ended without a verdict counts, until a greater attempt starts over."""
     wanted = ask()

@@ -13,7 +13,7 @@ from langgraph_integration.pipeline.committer import Committer
 from langgraph_integration.pipeline.dispatcher import Dispatcher
 from langgraph_integration.pipeline.gate import IntakeGate
 from langgraph_integration.pipeline.handler import EventHandler
-from langgraph_integration.pipeline.happenings import Happening, VerdictPublished
+from langgraph_integration.pipeline.happenings import Happening
 from langgraph_integration.pipeline.ledger import Position, RunLedger
 from langgraph_integration.pipeline.limit import DeadLetterLimit
 from langgraph_integration.pipeline.offsets import OffsetTracker
@@ -147,8 +147,7 @@ class Rig:
 
     def _observe(self, happening: Happening) -> None:
         self.happenings.append(happening)
-        if isinstance(happening, VerdictPublished) and happening.reason not in ("invalid", "conflict"):
-            self.limit.record(happening.reason if happening.status == "error" else None)
+        self.limit.observe(happening)
 
     def publish(
         self, asked: WorkflowEvent, *, attempt: int = 1, deadline_ms: int | None = None, partition: int = 0

@@ -290,6 +290,38 @@ async def test_a_tripped_limit_lets_one_event_at_a_time_through() -> None:
     assert not rig.limit.tripped
 
 
+async def test_a_run_that_hangs_does_not_keep_a_tripped_limit_from_trying() -> None:
+    """Nor does a record that needs no run use up the turn of one that does."""
+    now, hangs = [0.0], asyncio.Event()
+    bad = True
+
+    async def run(asked: WorkflowEvent) -> dict[str, Any]:
+        if asked.workflow_id == "hangs":
+            await hangs.wait()
+        elif bad:
+            raise ValueError("bad deploy")
+        return {}
+
+    async with running_rig(run, limit="0.5/10", clock=lambda: now[0], slots=20) as rig:
+        answered = event()
+        rig.publish(event(workflow_id="hangs"))
+        rig.publish(answered)
+        for _ in range(9):
+            rig.publish(event())
+        await wait_until(lambda: rig.limit.tripped and rig.dispatcher.in_flight == 1)
+        bad = False
+        rig.publish(answered)
+        for _ in range(20):
+            rig.publish(event())
+        now[0] += 30
+        await wait_until(lambda: not rig.limit.tripped and rig.dispatcher.in_flight == 1)
+        hangs.set()
+        await rig.settled()
+
+    verdicts = [each.status for each in rig.happenings if isinstance(each, VerdictPublished)]
+    assert verdicts.count("success") == 21
+
+
 async def test_a_partition_that_comes_back_during_the_last_commit_is_kept() -> None:
     """A loop that was blocked hears of both at once; the end of the first must not undo the second."""
     async with running_rig() as rig:

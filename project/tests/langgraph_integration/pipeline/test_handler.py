@@ -215,3 +215,21 @@ async def test_a_stop_gives_the_verdict_back_that_it_could_not_publish() -> None
 
     assert first.sink.results == []
     assert [each.result for each in second.sink.decoded()] == [{"answer": 42}]
+
+
+async def test_a_verdict_that_is_sent_again_is_sent_by_one_worker() -> None:
+    """The broker is slow, the partition moves meanwhile: the new owner leaves it to who has begun."""
+    database, topic, asked = MemoryDatabase(), MemoryTopic(), event()
+    async with running_rig(database=database, topic=topic) as first:
+        first.publish(asked)
+        await first.settled()
+        first.sink.available = False
+        first.publish(asked)
+        await wait_until(lambda: "publish" in first.gate.reasons)
+        async with running_rig(database=database, topic=topic, owner="b") as second:
+            await wait_until(lambda: second.dispatcher.in_flight and second.slots.taken == 0)
+            first.sink.available = True
+            await second.settled()
+
+    assert len(first.sink.results) == 2
+    assert second.sink.order == []

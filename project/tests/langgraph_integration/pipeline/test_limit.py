@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from langgraph_integration.pipeline.happenings import VerdictPublished
 from langgraph_integration.pipeline.limit import DeadLetterLimit, share_of
 from workflow_events.errors import ConfigurationError
 
@@ -58,7 +59,7 @@ def test_errors_older_than_five_minutes_are_forgotten() -> None:
 
 
 def test_tripped_it_lets_one_event_through_every_thirty_seconds() -> None:
-    """Never beside another one, and looking does not use the turn up."""
+    """Looking does not use the turn up, and one that hangs does not keep the next from its turn."""
     clock = Clock()
     limit = _tripped(clock)
     at_once = limit.allows(0)
@@ -70,8 +71,26 @@ def test_tripped_it_lets_one_event_through_every_thirty_seconds() -> None:
     assert limit.allows(0)
     assert not limit.allows(0)
     clock.now += 30
-    assert not limit.allows(1)
+    assert limit.allows(1)
+    assert not limit.allows(0)
+
+
+def test_what_comes_to_nothing_gives_its_turn_back() -> None:
+    """A record that was answered before, or is not one for us, says nothing about the deploy."""
+    clock = Clock()
+    limit = _tripped(clock)
+    clock.now += 30
     assert limit.allows(0)
+    began = limit.counted
+    limit.observe(VerdictPublished("an answer sent again", "error", "permanent", 0.0))
+    limit.observe(VerdictPublished(None, "error", "invalid", 0.1))
+    limit.over(began)
+    again = limit.allows(0)
+    limit.observe(VerdictPublished("a run", "error", "permanent", 0.1))
+    limit.over(began)
+
+    assert again
+    assert not limit.allows(0)
 
 
 def test_ten_successes_open_it_again_and_each_lets_the_next_follow_at_once() -> None:

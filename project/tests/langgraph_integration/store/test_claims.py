@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import cast
 
 from langgraph_integration.pipeline.ledger import Busy, Granted
-from langgraph_integration.store.commands import ClaimRun, Command, ReleaseRun, T
+from langgraph_integration.store.commands import ClaimRun, Command, FinishRun, ReleaseRun, T
 from langgraph_integration.store.ledger import StoreLedger
 from langgraph_integration.store.memory import MemoryBackend, MemoryDatabase
 from langgraph_integration.store.saver import LedgerSaver
-from tests.contract.asks import ask, is_a
+from tests.contract.asks import ask, is_a, verdict
 from tests.support.waiting import wait_until
 
 
@@ -54,3 +54,15 @@ async def test_a_claim_is_not_overtaken_by_another_of_its_process() -> None:
     backend.carry_out()
 
     assert [type(await claim) for claim in (second, third)] == [Granted, Busy]
+
+
+def test_giving_a_verdict_back_leaves_the_count_of_its_owners() -> None:
+    """Publishing is no run, and the count says how often the process ended during one."""
+    database, wanted = MemoryDatabase(), ask()
+    is_a(Granted, database.claim(ClaimRun(wanted, "a", 0, held=False)))
+    grant = is_a(Granted, database.claim(ClaimRun(wanted, "b", 0, held=False)))
+    database.finish(FinishRun(grant.lease, verdict("error")))
+    database.release(ReleaseRun(grant.lease))
+
+    assert grant.claims == 2
+    assert database.runs[str(wanted.event_id)].claims == 2
