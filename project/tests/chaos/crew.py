@@ -89,10 +89,8 @@ class Crew:
             life = self._current.get(name)
             if life is None or life.ended_by_us:
                 return
-            life.ended_by_us = "leave"
             self._ready_at[name] = time.time() + seconds
-            life.signal(signal.SIGCONT)
-            life.signal(signal.SIGTERM)
+            life.ask_to_end("leave")
 
     def disarm(self) -> None:
         """Replace workers that wait for their fault point."""
@@ -107,9 +105,7 @@ class Crew:
         with self._lock:
             self._stopping = True
             for life in self._current.values():
-                life.ended_by_us = "end"
-                life.signal(signal.SIGCONT)
-                life.signal(signal.SIGTERM)
+                life.ask_to_end("end")
         wait_until_sync(lambda: self.living == 0, timeout, "the workers to end")
 
     def close(self) -> None:

@@ -84,13 +84,17 @@ class Process:
     started: float
     ended: float
     code: int
-    asked_to_end: bool = False
-    """By SIGTERM, so that its exit code says how that went."""
+    asked_at: float | None = None
+    """When it was sent SIGTERM, so that its exit code says how that went."""
     at_rest: bool = False
     """It was there at the very end, when nothing was left to do."""
     pauses: tuple[tuple[float, float], ...] = ()
     point: str | None = None
     """The fault point that ended it."""
+
+    @property
+    def asked_to_end(self) -> bool:
+        return self.asked_at is not None
 
     @property
     def killed(self) -> bool:
@@ -150,6 +154,9 @@ class Evidence:
     claims: dict[str, int] = field(default_factory=dict)
     """How many owners the ledger counted for a run that ended as a crash loop."""
     max_claims: int = 5
+    lease_s: float = 2.0
+    drain_s: float = 25.0
+    """How long a worker that was asked to end may let its runs go on."""
 
     def answers_by_event(self) -> Mapping[str, list[Answer]]:
         found: defaultdict[str, list[Answer]] = defaultdict(list)
@@ -162,6 +169,27 @@ class Evidence:
         for ask in self.asks:
             if ask.event_id is not None:
                 found[ask.event_id].append(ask)
+        return found
+
+    def letters_by_event(self) -> Mapping[str, list[Letter]]:
+        found: defaultdict[str, list[Letter]] = defaultdict(list)
+        for letter in self.letters:
+            if letter.event_id is not None:
+                found[letter.event_id].append(letter)
+        return found
+
+    def steps_by_event(self) -> Mapping[str, list[Step]]:
+        """In the order of time."""
+        found: defaultdict[str, list[Step]] = defaultdict(list)
+        for step in sorted(self.steps, key=lambda each: each.time):
+            found[step.event_id].append(step)
+        return found
+
+    def settled_by_event(self) -> Mapping[str, list[Settled]]:
+        """In the order of time."""
+        found: defaultdict[str, list[Settled]] = defaultdict(list)
+        for each in sorted(self.settled, key=lambda settled: settled.time):
+            found[each.event_id].append(each)
         return found
 
     def kills(self) -> list[Process]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,16 +18,15 @@ Span = tuple[float, float]
 
 def no_needless_execution(evidence: Evidence) -> Iterator[str]:
     """I3: a node of an event runs again only if its process ended, stopped or lost its store before the
-    checkpoint was certain, or the node itself failed; and never after the verdict.
+    checkpoint was certain, or the node itself failed; and never after the verdict. A process that is asked
+    to end lets its nodes come to theirs as long as it has time for that.
     """
     processes = {process.pid: process for process in evidence.processes}
     away = [(since, until) for since, until, what in evidence.outages if what == "store"]
     answers, asks = evidence.answers_by_event(), evidence.asks_by_event()
-    marks: defaultdict[str, list[Settled]] = defaultdict(list)
-    for mark in evidence.settled:
-        marks[mark.event_id].append(mark)
-    for event_id, steps in _steps_by_event(evidence).items():
-        course = _Course(steps, marks[event_id], processes, away)
+    marks = evidence.settled_by_event()
+    for event_id, steps in evidence.steps_by_event().items():
+        course = _Course(steps, marks.get(event_id, []), processes, away, evidence.drain_s)
         for node in NODES:
             runs = [step for step in steps if step.node == node and step.what == "start"]
             needless = [run for run in runs if not course.cut_short(run)]
@@ -36,6 +34,12 @@ def no_needless_execution(evidence: Evidence) -> Iterator[str]:
                 where = ", ".join(f"pid {run.pid} epoch {run.epoch}" for run in needless)
                 yield f"{event_id}: node {node} ran {len(needless)} times to its end ({where})"
             for run in runs:
+                left = course.drain_left(run)
+                if left is not None:
+                    yield (
+                        f"{event_id}: node {node} was cut short in pid {run.pid}, epoch {run.epoch}, by an "
+                        f"orderly end, with {left:.1f} s of the drain left"
+                    )
                 verdict = _verdict_before(run, answers.get(event_id, []), asks.get(event_id, []))
                 if verdict is not None and not course.unaware(run):
                     yield (
@@ -52,6 +56,7 @@ class _Course:
     marks: Sequence[Settled]
     processes: Mapping[int, Process]
     away: Sequence[Span]
+    drain_s: float
 
     def cut_short(self, run: Step) -> bool:
         """Whether this execution did not count: it failed, or its checkpoint may never have been stored."""
@@ -64,6 +69,7 @@ class _Course:
         end = next((each.time for each in own if each.node == run.node and each.what == "end"), None)
         disturbed = sorted([*process.pauses, *self.away])
         if end is None:
+            # whoever was asked to end may cut it short, but not before its time: see `drain_left`
             stopped = any(until >= run.time - PENDING_S for _, until in disturbed)
             return process.killed or process.asked_to_end or stopped
         certain = _certain_at(end, disturbed)
@@ -71,6 +77,21 @@ class _Course:
         return (process.killed and process.ended <= certain) or any(
             since <= certain and until >= run.time - PENDING_S for since, until in disturbed
         )
+
+    def drain_left(self, run: Step) -> float | None:
+        """The seconds its process still had for it when it gave it up and ended; None = it did not."""
+        process = self.processes.get(run.pid)
+        if process is None or process.killed or process.asked_at is None:
+            return None
+        own = [each for each in self.steps if _same_owner(each, run) and each.time > run.time]
+        over = any(each.node == run.node and each.what != "start" for each in own)
+        disturbed = [*process.pauses, *self.away]
+        if over or any(
+            until >= run.time - PENDING_S and since <= process.ended for since, until in disturbed
+        ):
+            return None
+        left = process.asked_at + self.drain_s - process.ended
+        return left if left > CLOCKS_S else None
 
     def unaware(self, run: Step) -> bool:
         """Whether its process may not have known yet that its lease had lapsed: because it had been stopped,
@@ -124,8 +145,21 @@ def _same_owner(one: Step, other: Step) -> bool:
     return one.pid == other.pid and one.epoch == other.epoch
 
 
-def _steps_by_event(evidence: Evidence) -> Mapping[str, list[Step]]:
-    found: defaultdict[str, list[Step]] = defaultdict(list)
-    for step in sorted(evidence.steps, key=lambda each: each.time):
-        found[step.event_id].append(step)
-    return found
+def in_flight(
+    process: Process, runs: Mapping[str, Sequence[Step]], marks: Mapping[str, Sequence[Settled]]
+) -> bool:
+    """Whether a worker ended in the middle of a run: begun here, taken over by nobody, and not settled.
+
+    `runs` and `marks` are the steps and log lines by event, of all processes and in the order of time.
+    """
+    return any(_is_held(process, steps, marks.get(event_id, [])) for event_id, steps in runs.items())
+
+
+def _is_held(process: Process, steps: Sequence[Step], marks: Sequence[Settled]) -> bool:
+    known = [step for step in steps if step.time <= process.ended + CLOCKS_S]
+    if not any(step.pid == process.pid for step in known):
+        return False
+    last = max(known, key=lambda step: (step.epoch, step.time))
+    return last.pid == process.pid and not any(
+        last.time <= mark.time <= process.ended + CLOCKS_S for mark in marks
+    )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,6 +28,8 @@ class Life:
     code: int | None = None
     ended_by_us: str | None = None
     """`kill`, `leave` or `end`; None = it lives, or ended by itself."""
+    asked_at: float | None = None
+    """When it was first sent SIGTERM."""
     namesakes: int = 0
     """How many processes of the run had the same id before: the system uses them again in the end."""
     pauses: list[tuple[float, float]] = field(default_factory=list)
@@ -39,6 +42,13 @@ class Life:
     @property
     def was_killed(self) -> bool:
         return self.code == -signal.SIGKILL
+
+    def ask_to_end(self, why: str) -> None:
+        """SIGTERM, which a stopped process hears too."""
+        self.ended_by_us = why
+        self.asked_at = self.asked_at or time.time()
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
 
     def signal(self, number: int) -> bool:
         """False if it is gone."""

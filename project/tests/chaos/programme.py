@@ -164,6 +164,7 @@ class Run:
             "KAFKA_REBALANCE_TIMEOUT_MS": "10000",
             "WORKFLOW_STATE_URL": self.store.url,
             "WORKFLOW_MAX_CONCURRENCY": str(settings.slots),
+            "WORKFLOW_SHUTDOWN_TIMEOUT": str(settings.drain),
             "WORKFLOW_MAX_CLAIMS": str(settings.max_claims),
             "WORKFLOW_DEAD_LETTER_LIMIT": "0",
             "LANGGRAPH_CONFIG": str(Path(__file__).with_name("langgraph.json")),
@@ -196,6 +197,8 @@ class Run:
             errors=errors,
             claims=self.store.claims(),
             max_claims=self.settings.max_claims,
+            lease_s=self.settings.session,
+            drain_s=self.settings.drain,
         )
 
 
@@ -230,7 +233,7 @@ def _process(life: Life) -> Process:
         started=life.started,
         ended=life.ended if life.ended is not None else time.time(),
         code=life.code if life.code is not None else 0,
-        asked_to_end=life.ended_by_us in ("leave", "end"),
+        asked_at=life.asked_at,
         at_rest=life.ended_by_us == "end",
         pauses=tuple(life.pauses),
         point=life.armed.partition(":")[0] if by_point and life.armed else None,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from langgraph_integration.pipeline.faults import FAULT_POINTS
-from tests.chaos.evidence import Evidence, Settled, Step
-from tests.chaos.oracle import in_flight
+from tests.chaos.evidence import Evidence
+from tests.chaos.executions import in_flight
 from tests.chaos.settings import RunSettings
 from tests.chaos.timeline import timeline
 
@@ -56,7 +56,7 @@ class Summary:
         kills = evidence.kills()
         starts = Counter((step.event_id, step.node) for step in evidence.steps if step.what == "start")
         copies = Counter((answer.event_id, answer.attempt) for answer in evidence.answers)
-        steps, settled = _by_pid(evidence)
+        runs, marks = evidence.steps_by_event(), evidence.settled_by_event()
         return cls(
             command=settings.command(),
             store=settings.store,
@@ -67,7 +67,7 @@ class Summary:
             answers=len(evidence.answers),
             dead_letters=len(evidence.letters),
             kills=len(kills),
-            kills_in_flight=sum(in_flight(each, steps[each.pid], settled[each.pid]) for each in kills),
+            kills_in_flight=sum(in_flight(each, runs, marks) for each in kills),
             by_point=dict(Counter(each.point for each in kills if each.point)),
             pauses=sum(len(each.pauses) for each in evidence.processes),
             leaves=sum(each.asked_to_end for each in evidence.processes) - settings.workers,
@@ -118,13 +118,3 @@ def write_report(run: Run, evidence: Evidence, summary: Summary) -> None:
     (folder / "summary.json").write_text(json.dumps(asdict(summary), indent=1))
     deeds = [{"time": at, **asdict(deed)} for at, deed in run.nemesis.done]
     (folder / "deeds.jsonl").write_text("".join(json.dumps(deed) + "\n" for deed in deeds))
-
-
-def _by_pid(evidence: Evidence) -> tuple[Mapping[int, list[Step]], Mapping[int, list[Settled]]]:
-    steps: defaultdict[int, list[Step]] = defaultdict(list)
-    for step in evidence.steps:
-        steps[step.pid].append(step)
-    settled: defaultdict[int, list[Settled]] = defaultdict(list)
-    for each in evidence.settled:
-        settled[each.pid].append(each)
-    return steps, settled

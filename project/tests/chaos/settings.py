@@ -27,6 +27,8 @@ class RunSettings:
     heartbeat: float = 0.5
     max_claims: int = 8
     slots: int = 20
+    drain: float = 25.0
+    """How long a worker that is asked to end may let its runs go on."""
     settle: float = 120.0
     """How long the end may take after the last fault."""
     mood: Mood = field(default_factory=Mood)

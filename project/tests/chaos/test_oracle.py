@@ -19,9 +19,11 @@ from tests.chaos.evidence import (
     Size,
     Step,
 )
+from tests.chaos.executions import in_flight
 from tests.chaos.nursery import Life
-from tests.chaos.oracle import INVARIANTS, judge, only_known_repeats
+from tests.chaos.oracle import INVARIANTS, judge
 from tests.chaos.programme import identity
+from tests.chaos.repeats import only_known_repeats
 
 GOOD, BAD, DEADLY = "good", "bad", "deadly"
 """Event ids: one that succeeds, one that ends as an error, one whose first worker was killed in node b."""
@@ -91,7 +93,7 @@ def good_run() -> Evidence:
         ],
         processes=[
             Process("w1", 1, 99.0, 102.25, -9),
-            Process("w2", 2, 103.0, 110.0, 0, asked_to_end=True, at_rest=True),
+            Process("w2", 2, 103.0, 110.0, 0, asked_at=109.9, at_rest=True),
         ],
         samples=[
             Sample(100.5, {0: 0}, {0: 5}),
@@ -146,6 +148,43 @@ def _a_crash_loop_without_crashes(evidence: Evidence) -> None:
     evidence.letters.append(_letter(DEADLY, 106.0, 2, "crash-loop"))
 
 
+def _a_crash_loop_after_one_crash(evidence: Evidence) -> None:
+    _a_crash_loop_without_crashes(evidence)
+    evidence.claims[DEADLY] = evidence.max_claims + 1
+
+
+def _asked_again(evidence: Evidence, event_id: str, at: float) -> Ask:
+    """The last record of the topic: the first ask of the event once more, committed at 107.0."""
+    ask = Ask("again", event_id, 1, 0, 6, at, "good")
+    evidence.asks.append(ask)
+    evidence.acknowledged.add((0, 6))
+    evidence.samples[-1] = Sample(107.0, {0: 7}, {0: 7})
+    return ask
+
+
+def _a_repeated_ask_is_passed_over(evidence: Evidence) -> None:
+    _asked_again(evidence, GOOD, 105.0)
+
+
+def _a_repeated_ask_is_answered_too_late(evidence: Evidence) -> None:
+    _asked_again(evidence, GOOD, 105.0)
+    evidence.answers.append(_answer(GOOD, 107.5))
+
+
+def _a_repeated_ask_is_refused(evidence: Evidence) -> None:
+    again = _asked_again(evidence, BAD, 103.0)
+    evidence.letters.append(replace(_letter(BAD, 103.2, again.offset, "conflict"), dlq_id="dlq-at-6"))
+
+
+def _both_payloads_are_refused(evidence: Evidence) -> None:
+    again = _asked_again(evidence, GOOD, 103.0)
+    evidence.letters.append(replace(_letter(GOOD, 103.2, again.offset, "conflict"), dlq_id="dlq-at-6"))
+
+
+def _a_commit_runs_ahead_of_a_refusal(evidence: Evidence) -> None:
+    evidence.letters[1] = replace(evidence.letters[1], time=107.5)
+
+
 def _no_letter_for_the_conflict(evidence: Evidence) -> None:
     del evidence.letters[1]
 
@@ -160,6 +199,25 @@ def _another_text_in_the_repeat(evidence: Evidence) -> None:
 
 def _a_repeat_without_a_reason(evidence: Evidence) -> None:
     evidence.answers.append(_answer(DEADLY, 106.5))
+
+
+def _a_repeat_and_the_death_of_a_stranger(evidence: Evidence) -> None:
+    # killed between the last step and the mark, but the one that ran it goes on and marks it
+    evidence.processes.append(Process("w3", 3, 80.0, 105.9, -9))
+    evidence.answers.append(_answer(DEADLY, 106.005))
+
+
+def _a_repeat_for_an_ask_that_was_answered_before(evidence: Evidence) -> None:
+    evidence.answers.append(_answer(BAD, 106.6, "error", attempt=2))
+
+
+def _a_letter_is_repeated_without_a_reason(evidence: Evidence) -> None:
+    evidence.letters.append(replace(evidence.letters[0], time=101.105))
+
+
+def _a_refusal_is_repeated_without_a_reason(evidence: Evidence) -> None:
+    # the start of w1 was the only move of partitions
+    evidence.letters += [replace(evidence.letters[1], time=at) for at in (101.3, 101.4)]
 
 
 def _another_text_in_the_letter(evidence: Evidence) -> None:
@@ -181,7 +239,7 @@ def _the_last_node_runs_again_after_its_verdict(evidence: Evidence) -> None:
 
 
 def _the_last_node_runs_again_before_a_pause(evidence: Evidence) -> None:
-    lived = replace(evidence.processes[0], ended=120.0, code=0, asked_to_end=True, pauses=((111.0, 112.0),))
+    lived = replace(evidence.processes[0], ended=120.0, code=0, asked_at=119.9, pauses=((111.0, 112.0),))
     evidence.processes[0] = lived
     evidence.steps += _steps(GOOD, 2, 105.0, "c", epoch=2)
 
@@ -200,6 +258,11 @@ def _a_node_runs_again_though_an_heir_had_its_checkpoint(evidence: Evidence) -> 
     evidence.steps = [each for each in evidence.steps if (each.event_id, each.pid) != (DEADLY, 1)]
     evidence.steps += _steps(DEADLY, 1, 102.0, "a")
     evidence.steps += _steps(DEADLY, 2, 105.4, "a", epoch=3)
+
+
+def _a_node_is_cut_short_by_an_orderly_end(evidence: Evidence) -> None:
+    evidence.processes.append(Process("w3", 3, 80.0, 95.0, 0, asked_at=94.0))
+    evidence.steps.append(Step(DEADLY, "a", "start", 0, 3, 93.9))
 
 
 def _a_commit_runs_ahead_of_a_second_attempt(evidence: Evidence) -> None:
@@ -222,8 +285,12 @@ def _memory_grows(evidence: Evidence) -> None:
     evidence.sizes[-1] = replace(evidence.sizes[-1], rss=2**30)
 
 
+def _memory_grows_somewhat(evidence: Evidence) -> None:
+    evidence.sizes[1] = replace(evidence.sizes[1], rss=evidence.sizes[1].rss - 40 * 2**20)
+
+
 def _a_worker_gives_up(evidence: Evidence) -> None:
-    evidence.processes[1] = replace(evidence.processes[1], asked_to_end=False, code=1)
+    evidence.processes[1] = replace(evidence.processes[1], asked_at=None, code=1)
 
 
 def _a_stop_ends_badly(evidence: Evidence) -> None:
@@ -244,10 +311,18 @@ WRONG: list[tuple[str, Spoil]] = [
     ("I1", _a_state_of_two_runs),
     ("I1", _a_good_one_ends_as_an_error),
     ("I1", _a_crash_loop_without_crashes),
+    ("I1", _a_crash_loop_after_one_crash),
+    ("I1", _a_repeated_ask_is_passed_over),
+    ("I1", _a_repeated_ask_is_refused),
+    ("I1", _both_payloads_are_refused),
     ("I1", _no_letter_for_the_conflict),
     ("I1", _no_letter_for_the_garbage),
     ("I2", _another_text_in_the_repeat),
     ("I2", _a_repeat_without_a_reason),
+    ("I2", _a_repeat_and_the_death_of_a_stranger),
+    ("I2", _a_repeat_for_an_ask_that_was_answered_before),
+    ("I2", _a_letter_is_repeated_without_a_reason),
+    ("I2", _a_refusal_is_repeated_without_a_reason),
     ("I2", _another_text_in_the_letter),
     ("I3", _a_node_runs_twice),
     ("I3", _a_finished_node_runs_again_after_a_kill),
@@ -256,11 +331,16 @@ WRONG: list[tuple[str, Spoil]] = [
     ("I3", _a_node_runs_after_an_error_nobody_asked_again),
     ("I3", _a_node_runs_again_long_after_its_end),
     ("I3", _a_node_runs_again_though_an_heir_had_its_checkpoint),
+    ("I3", _a_node_is_cut_short_by_an_orderly_end),
     ("I4", _a_commit_runs_ahead),
+    ("I4", _a_commit_runs_ahead_of_a_refusal),
+    ("I4", _a_repeated_ask_is_passed_over),
+    ("I4", _a_repeated_ask_is_answered_too_late),
     ("I4", _a_commit_runs_ahead_of_a_second_attempt),
     ("I5", _a_lag_is_left),
     ("I5", _tasks_are_left),
     ("I5", _memory_grows),
+    ("I5", _memory_grows_somewhat),
     ("I5", _a_worker_gives_up),
     ("I5", _a_stop_ends_badly),
     ("I6", _an_error_is_logged),
@@ -292,13 +372,18 @@ def _an_outage_before_the_kill(evidence: Evidence) -> None:
 
 def _a_lease_lost_in_a_pause(evidence: Evidence) -> None:
     # it goes on with what it was at, and is told at its next write
-    evidence.processes.append(Process("w3", 3, 80.0, 110.0, 0, asked_to_end=True, pauses=((84.55, 106.5),)))
+    evidence.processes.append(Process("w3", 3, 80.0, 110.0, 0, asked_at=109.9, pauses=((84.55, 106.5),)))
     evidence.steps += [Step(DEADLY, "a", "start", 0, 3, 84.5), Step(DEADLY, "a", "end", 0, 3, 106.55)]
 
 
 def _a_start_noted_after_a_pause(evidence: Evidence) -> None:
-    evidence.processes.append(Process("w3", 3, 80.0, 110.0, 0, asked_to_end=True, pauses=((84.5, 106.5),)))
+    evidence.processes.append(Process("w3", 3, 80.0, 110.0, 0, asked_at=109.9, pauses=((84.5, 106.5),)))
     evidence.steps += [Step(DEADLY, "a", "start", 0, 3, 106.55), Step(DEADLY, "a", "end", 0, 3, 106.6)]
+
+
+def _a_drain_without_an_end(evidence: Evidence) -> None:
+    evidence.processes.append(Process("w3", 3, 60.0, 95.5, 0, asked_at=70.4))
+    evidence.steps.append(Step(DEADLY, "a", "start", 0, 3, 70.0))
 
 
 @pytest.mark.parametrize(
@@ -308,6 +393,7 @@ def _a_start_noted_after_a_pause(evidence: Evidence) -> None:
         _an_outage_before_the_kill,
         _a_lease_lost_in_a_pause,
         _a_start_noted_after_a_pause,
+        _a_drain_without_an_end,
     ],
     ids=lambda excused: excused.__name__.strip("_"),
 )
@@ -330,6 +416,70 @@ def test_a_kill_explains_a_repeat_that_was_on_its_way_then() -> None:
 
     evidence.steps += _steps("late", 2, 102.35, "c")[:1]
     assert len(list(only_known_repeats(evidence))) == 1
+
+
+def test_after_the_loss_of_who_ran_it_an_heir_may_be_lost_unseen() -> None:
+    """It has no node to run, and sends, and is killed before it can say so."""
+    evidence = good_run()
+    evidence.asks.append(Ask("first", "late", 1, 0, 6, 101.5, "good"))
+    evidence.steps += _steps("late", 1, 101.6)
+    evidence.answers += [_answer("late", at) for at in (102.3, 104.0, 104.5)]
+    evidence.settled.append(Settled("late", 1, 2, 104.6))
+    assert len(list(only_known_repeats(evidence))) == 1
+
+    evidence.processes.append(Process("w3", 3, 100.0, 104.1, -9))
+    assert not list(only_known_repeats(evidence))
+
+
+def test_a_repeated_ask_may_have_been_sent_twice_by_anybody() -> None:
+    """Whoever answers again notes nothing before it is done, so it is not known who was killed over it."""
+    evidence = good_run()
+    _asked_again(evidence, GOOD, 103.0)
+    evidence.answers += [_answer(GOOD, at) for at in (103.2, 105.0)]
+    assert len(list(only_known_repeats(evidence))) == 1
+
+    evidence.processes.append(Process("w3", 3, 100.0, 103.3, -9))
+    assert judge(evidence) == {name: [] for name in INVARIANTS}
+
+
+def test_two_asks_of_one_live_run_have_one_answer() -> None:
+    """The second one is absorbed, and the verdict comes after both."""
+    evidence = good_run()
+    _asked_again(evidence, DEADLY, 105.3)
+
+    assert judge(evidence) == {name: [] for name in INVARIANTS}
+
+
+def test_owners_that_were_lost_explain_a_crash_loop_of_the_innocent() -> None:
+    """Four of them noted a step before they were killed; w1 and w4 may have been killed at their claims."""
+    evidence = good_run()
+    _a_crash_loop_without_crashes(evidence)
+    evidence.asks[2] = replace(evidence.asks[2], time=82.0)
+    evidence.claims[DEADLY] = 7
+    evidence.steps = [step for step in evidence.steps if step.event_id != DEADLY]
+    for number in range(4):
+        at = 84.0 + 3 * number
+        evidence.steps.append(Step(DEADLY, "b", "start", number + 1, 10 + number, at))
+        evidence.processes.append(Process("w3", 10 + number, at - 1, at + 0.5, -9))
+    assert len(judge(evidence)["I1"]) == 1
+
+    evidence.processes.append(Process("w4", 20, 93.0, 95.1, -9))
+    assert judge(evidence)["I1"] == []
+
+
+def test_a_kill_is_in_flight_only_where_it_ends_a_run() -> None:
+    """Not in one that was settled, nor in one that somebody else has had since."""
+    evidence = good_run()
+    killed = evidence.processes[0]
+
+    def held(process: Process) -> bool:
+        return in_flight(process, evidence.steps_by_event(), evidence.settled_by_event())
+
+    assert held(killed)
+    assert not held(replace(killed, ended=101.5))
+
+    evidence.steps += _steps(DEADLY, 2, 102.22, "b", epoch=2)
+    assert not held(killed)
 
 
 def test_processes_that_had_the_same_id_are_told_apart() -> None:
