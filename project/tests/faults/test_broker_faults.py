@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -20,26 +21,33 @@ from workflow_events import WorkflowEvent
 
 pytestmark = [pytest.mark.apache, pytest.mark.slow, pytest.mark.timeout(150)]
 
+_OUTAGE_S = float(os.environ.get("OUTAGE_SECONDS") or 10)
+"""How long the broker is away under load; 60 for the long outage of the fault programme."""
+
 _STOP_S = 25.0 + 5.0
 """The shutdown timeout, and what a stop may take beyond it."""
 
 
+@pytest.mark.timeout(150 + 2 * _OUTAGE_S)
 def test_row_03_the_broker_is_killed_under_load_and_comes_back(
     make_bench: Callable[..., Bench], own_broker: Broker, state_url: str | None
 ) -> None:
-    """Workers stay up, intake pauses, and everything is answered once."""
+    """Workers stay up, intake pauses; then everything is answered once and committed."""
     bench = make_bench(own_broker, state_url=state_url)
     first, second = [run_of(b=0.2) for _ in range(40)], [run_of() for _ in range(10)]
     worker = bench.worker()
     bench.publish(first)
     bench.answers(5)
     own_broker.kill()
+    until = time.monotonic() + _OUTAGE_S
     worker.wait_for("intake_paused")
+    wait_until_sync(lambda: time.monotonic() >= until, _OUTAGE_S + 5, "the end of the outage")
     own_broker.restart()
     bench.publish(second)
 
     for each in (*first, *second):
         assert bench.verdict(each.event_id, 60).status == "success"
+    wait_until_sync(lambda: bench.committed() == 50, 20, "all offsets to be committed")
     assert worker.life.code is None
     assert all(bench.runs_of(each.event_id) == {"a": 1, "b": 1, "c": 1} for each in (*first, *second))
     assert len({answer.digest for answer in bench.answers(50)}) == 50
@@ -102,15 +110,20 @@ def _until_a_commit_is_caught(bench: Bench, worker: Worker, broker: Broker) -> l
 def test_row_10_the_dead_letter_topic_is_missing(bench: Bench) -> None:
     """Intake pauses with its reason, nothing is dropped, and it goes on when the topic is made."""
     broken, good = run_of("broken"), run_of()
-    worker = bench.worker(KAFKA_DLQ_TOPIC=f"{bench.topics.dead_letters}-later")
+    later = f"{bench.topics.dead_letters}-later"
+    worker = bench.worker(http=True, KAFKA_DLQ_TOPIC=later)
     bench.publish([broken])
     worker.wait_for("intake_paused", 60)
     bench.publish([good])
+    code, ready = worker.page("/readyz")
+    assert (code, "intake paused: publish" in ready) == (503, True), ready
     assert bench.committed() == 0
-    create_topics(bench.servers, [f"{bench.topics.dead_letters}-later"])
+    create_topics(bench.servers, [later])
 
     assert bench.verdict(broken.event_id, 90).status == "error"
     assert bench.verdict(good.event_id, 60).status == "success"
+    wait_until_sync(lambda: worker.page("/readyz")[0] == 200, 20, "the worker to be ready again")
+    assert bench.end(later) == 1
 
 
 def test_row_22_partitions_are_added(bench: Bench) -> None:

@@ -76,6 +76,7 @@ def test_row_02_a_zombie_writes_nothing(
 
     assert (answer.status, answer.path) == ("success", ("a", "b", "c"))
     assert len(bench.answers(1)) == 1
+    assert bench.committed() == 1
     assert _rows_of_epoch_1(bench, dsn) == before
     # the old run goes no further; its process may own the run again by then, and do node c for the heir
     assert bench.runs_of(asked.event_id) == {"a": 1, "b": 2, "c": 1}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from kafka_devbroker import Broker
@@ -102,6 +102,25 @@ def test_row_21_offsets_out_of_range(make_bench: Callable[..., Bench], quick_bro
     assert bench.committed() == 3
     assert second.life.code is None
     assert len(bench.answers(3)) == 3
+
+
+def test_row_21_an_offset_beyond_the_end(make_bench: Callable[..., Bench], quick_broker: Broker) -> None:
+    """Set by hand, or left by a topic that held more: it jumps nowhere, and says so."""
+    bench = make_bench(quick_broker, partitions=1)
+    bench.publish([run_of() for _ in range(3)])
+    admin = AdminClient({"bootstrap.servers": bench.servers})
+    wanted = ConsumerGroupTopicPartitions(bench.group, [TopicPartition(bench.topics.events, 0, 100)])
+    for done in admin.alter_consumer_group_offsets([wanted]).values():
+        done.result(20)
+    worker = bench.worker(http=True)
+    worker.wait_for("intake_paused")
+    code, ready = worker.page("/readyz")
+
+    assert code == 503
+    assert f"{bench.topics.events}[0] at 100, the topic holds 0 to 3" in ready
+    wait_until_sync(lambda: worker.beats() >= 6, 20, "three seconds of its life")
+    assert (bench.committed(), bench.end(bench.topics.results), bench.steps()) == (100, 0, [])
+    assert worker.life.code is None
 
 
 def _release(folder: Path, source: str, *, timeout_s: float = 120.0) -> Path:

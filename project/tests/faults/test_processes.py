@@ -1,11 +1,11 @@
-"""Rows 14, 18, 24 and 26 of the fault table: signals, limits, backlogs and code that changed."""
+"""Rows 14, 18 and 24 of the fault table: signals, backlogs and code that changed."""
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.apache, pytest.mark.slow, pytest.mark.timeout(150)]
 
 _BACKLOG = int(os.environ.get("BACKLOG_EVENTS") or 20_000)
 _MIB = 2**20
+_SHUTDOWN_S = 25.0
 
 
 def test_row_14_a_backlog(bench: Bench) -> None:
@@ -58,11 +59,14 @@ def test_row_18_a_signal_under_load(bench: Bench) -> None:
     worker = bench.worker()
     bench.publish(events)
     bench.in_node(events[0].event_id, "b")
+    began = time.monotonic()
     worker.signal(signal.SIGTERM)
 
     assert worker.exit_code() == 0
+    assert time.monotonic() - began <= _SHUTDOWN_S
     begun = {step.event_id for step in bench.steps()}
     assert {answer.event_id for answer in bench.answers(len(begun))} == begun
+    assert bench.committed() == len(begun)
     bench.worker()
     for each in events:
         assert bench.verdict(each.event_id).status == "success"
@@ -143,26 +147,6 @@ for source, target in zip((START, *nodes), (*nodes, END)):
     (folder / "langgraph.json").write_text(json.dumps(manifest))
     assert json.loads(LANGGRAPH_JSON.read_text())["langgraph_kafka"]["default"] == "chaos"
     return folder / "langgraph.json"
-
-
-def test_row_26_no_file_descriptors_left(bench: Bench) -> None:
-    """New connections fail for a while; nothing is lost, and it goes on."""
-    events = [run_of(b=0.2) for _ in range(30)]
-    worker = bench.worker()
-    bench.publish(events[:15])
-    bench.answers(3)
-    used = len(os.listdir(f"/proc/{worker.pid}/fd"))
-    before = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
-
-    def limit(number: int) -> None:
-        resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (number, before[1]))
-
-    with held(lambda: limit(used), lambda: limit(before[0])):
-        bench.publish(events[15:])
-        wait_until_sync(lambda: worker.beats() >= 6, 30, "three seconds of its life")
-    for each in events:
-        assert bench.verdict(each.event_id, 60).status == "success"
-    assert worker.life.code is None
 
 
 def test_the_history_is_where_the_graph_writes(bench: Bench) -> None:

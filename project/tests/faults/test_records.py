@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from kafka_devbroker import Broker
 from tests.faults.bench import Bench, run_of
 from tests.langgraph_integration.topics import Raw, raw
+from tests.support import wait_until_sync
 from workflow_events import WorkflowEvent
 from workflow_events.codec import encode
 
@@ -51,6 +52,7 @@ def test_row_05_poison_becomes_dead_letters_and_the_next_offset_flows(bench: Ben
     for offset, value in enumerate(POISON.values()):
         assert b64decode(kept[offset] or "") == (value or b"")
     assert len(bench.answers(1)) == 1
+    wait_until_sync(lambda: bench.committed() == len(POISON) + 1, 20, "all offsets to be committed")
 
 
 def test_row_07_a_result_too_large_for_its_topic(bench: Bench) -> None:
@@ -71,13 +73,17 @@ def test_row_07_a_result_too_large_for_its_topic(bench: Bench) -> None:
 def test_row_07_a_dead_letter_too_large_for_its_topic(bench: Bench) -> None:
     """The original bytes are left out and their hash and beginning kept."""
     _set(bench.servers, bench.topics.dead_letters, "max.message.bytes", "200000")
-    bench.send([Raw(b"{" + b"x" * 400_000)])
+    broken = run_of("broken")
+    bench.send([Raw(b"{" + b"x" * 400_000, partition=0)])
+    bench.send([Raw(encode(broken), str(broken.event_id).encode(), partition=0)])
     bench.worker()
-    (letter,) = bench.letters(1)
+    letter, after = sorted(bench.letters(2), key=lambda each: each.origin.offset if each.origin else -1)
 
     assert letter.origin is not None
     assert (letter.origin.value_b64, letter.origin.value_bytes) == (None, 400_001)
     assert letter.origin.value_sha256
+    assert after.reason == "permanent"
+    wait_until_sync(lambda: bench.committed() == 2, 20, "all offsets to be committed")
 
 
 def test_row_16_one_event_published_on_two_partitions_at_once(bench: Bench) -> None:
