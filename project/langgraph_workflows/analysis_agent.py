@@ -1,15 +1,16 @@
 """The analysis agent: the analysis that was asked for, on the table that the data agent vouched for."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langgraph_workflows.analyses import Findings, analyse
 from langgraph_workflows.data_agent import NO_TABLE
-from langgraph_workflows.loading import load_table
 from langgraph_workflows.refusal import RequestRefused, shown
 from langgraph_workflows.request import AnalysisChoice, choose_analysis, table_request
 from langgraph_workflows.settings import data_directory
 from langgraph_workflows.state import MultiAgentState, said
-from langgraph_workflows.table import Table
+
+if TYPE_CHECKING:
+    from langgraph_workflows.analyses import Findings
+    from langgraph_workflows.table import Table
 
 
 def work_on_analysis(state: MultiAgentState) -> dict[str, Any]:
@@ -37,7 +38,11 @@ def work_on_analysis(state: MultiAgentState) -> dict[str, Any]:
     return {"agent_results": {"analysis": result}, "messages": [said("analysis", findings.headline)]}
 
 
-def _findings(state: MultiAgentState, choice: AnalysisChoice, data_result: object) -> Findings:
+def _findings(state: MultiAgentState, choice: AnalysisChoice, data_result: object) -> "Findings":
+    # as in the data agent: polars is imported by the first run that needs it
+    from langgraph_workflows.analyses import Findings, analyse
+    from langgraph_workflows.loading import load_table
+
     request = table_request(state.get("data"))
     if request is None:
         return Findings(f"There was nothing to analyse: {NO_TABLE}.")
@@ -49,7 +54,7 @@ def _findings(state: MultiAgentState, choice: AnalysisChoice, data_result: objec
     return analyse(choice.analysis_type, table, request)
 
 
-def _same_file(table: Table, data_result: object) -> None:
+def _same_file(table: "Table", data_result: object) -> None:
     """Raises `RequestRefused` if the data agent read other bytes under this name."""
     facts = data_result.get("data") if isinstance(data_result, dict) else None
     source = facts.get("source") if isinstance(facts, dict) else None

@@ -1,11 +1,10 @@
 """The data agent: gets the table, checks it and says what is in it."""
 
+import sys
 from typing import Any
 
 from langgraph_workflows.figures import counted
 from langgraph_workflows.limits import LIGHT_CELLS
-from langgraph_workflows.loading import load_table
-from langgraph_workflows.profile import profile_table
 from langgraph_workflows.refusal import RequestRefused
 from langgraph_workflows.request import table_request
 from langgraph_workflows.settings import data_directory
@@ -16,6 +15,10 @@ NO_TABLE = "the data holds neither `records` nor a `file`"
 
 def work_on_data(state: MultiAgentState) -> dict[str, Any]:
     """The data agent's result: the profile of the table, or that there is none; or a `failure`."""
+    # here, because polars is a fifth of a second that the start of a service would wait for
+    from langgraph_workflows.loading import load_table
+    from langgraph_workflows.profile import profile_table
+
     facts: dict[str, Any] = {"processed": True, "task": state.get("task")}
     try:
         request = table_request(state.get("data"))
@@ -35,7 +38,11 @@ def work_on_data(state: MultiAgentState) -> dict[str, Any]:
 
 
 def is_heavy(state: MultiAgentState) -> bool:
-    """Whether the table is a file, or so large that working on it would be felt by the event loop."""
+    """Whether the event loop would feel the work: the table is a file, or large, or polars is still to be
+    imported.
+    """
+    if "polars" not in sys.modules:
+        return True
     data = state.get("data")
     if not isinstance(data, dict):
         return False

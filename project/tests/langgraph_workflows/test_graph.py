@@ -252,3 +252,23 @@ def test_the_state_alone_loads_neither_langgraph_nor_polars() -> None:
     ).stdout.split()
     assert "langgraph_workflows.state" in loaded
     assert not {"langgraph", "polars"} & set(loaded)
+
+
+def test_the_graph_loads_polars_with_its_first_run_and_not_on_the_event_loop() -> None:
+    """A service that starts does not wait for it, and its first run does not make the loop deaf."""
+    code = (
+        "import asyncio, sys, threading\n"
+        "from langgraph_workflows import multi_agent_graph\n"
+        "from langgraph_workflows.state import initial_state\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'polars':\n"
+        "            print(threading.current_thread() is threading.main_thread())\n"
+        "print('polars' in sys.modules)\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "thread = {'configurable': {'thread_id': 'first'}}\n"
+        "asyncio.run(multi_agent_graph.ainvoke(initial_state('summarise'), thread))\n"
+        "print('polars' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "False", "True"]
