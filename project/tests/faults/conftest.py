@@ -34,8 +34,11 @@ def own_broker() -> Iterator[Broker]:
 
 
 @pytest.fixture
-def make_bench(home: Home, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+def make_bench(request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     """`make_bench(broker, partitions=..., state_url=...)`; its workers end with the test."""
+    if "own_broker" in request.fixturenames:
+        # begun first, so that it ends last: readers take 45 s to leave a broker that is gone
+        request.getfixturevalue("own_broker")
     benches: list[Bench] = []
 
     def make(broker: Broker, **options: object) -> Bench:
