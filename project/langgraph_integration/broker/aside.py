@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
+from workflow_events.errors import BrokerUnavailable
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -15,7 +17,7 @@ async def aside(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
     Not in the loop's pool, which may be full of running nodes; and not in a pool at all, because the
     interpreter waits for the threads of pools before it ends, also for one that asks a broker which does
-    not answer. Cancelling leaves the call to itself.
+    not answer. Cancelling leaves the call to itself. Raises `BrokerUnavailable` where no thread can be had.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -38,5 +40,8 @@ async def aside(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, result, failure)
 
-    threading.Thread(target=work, name="kafka-aside", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="kafka-aside", daemon=True).start()
+    except RuntimeError as error:
+        raise BrokerUnavailable(f"the broker cannot be asked: {error}") from error
     return await future

@@ -1,12 +1,14 @@
 """The pool for synchronous nodes, which knows the run that each of its threads works for."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from langgraph_integration.pipeline.run_context import current_run
+from workflow_events.errors import ConfigurationError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,12 +20,32 @@ class NodeThreads(ThreadPoolExecutor):
     LangGraph runs synchronous nodes in the loop's default executor, which has 6 threads on 2 cores. A node
     that outlives its timeout cannot be stopped; it stays in its run's `threads` until it ends, so that the
     run keeps its slot and a retry waits for it.
+
+    All threads are started at once: where one cannot be had, that is known at the start
+    (`ConfigurationError`), and not by a run that would fail for it.
     """
 
     def __init__(self, threads: int) -> None:
         super().__init__(max_workers=threads, thread_name_prefix="graph-node")
         self.size = threads
         self._busy: set[Future[object]] = set()
+        self._start_all()
+
+    def _start_all(self) -> None:
+        """A thread is only made for a call that finds none idle, so as many calls wait for each other."""
+        all_there = threading.Event()
+        try:
+            waiting = [super(NodeThreads, self).submit(all_there.wait) for _ in range(self.size)]
+        except RuntimeError as error:
+            self.shutdown(wait=False, cancel_futures=True)
+            raise ConfigurationError(
+                f"WORKFLOW_SYNC_THREADS is {self.size}, and the system does not give as many threads"
+                f" ({error}): lower it, or raise the limit of threads or memory"
+            ) from error
+        finally:
+            all_there.set()
+        for each in waiting:
+            each.result()
 
     @property
     def busy(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -249,3 +251,18 @@ def test_a_pool_counts_what_is_busy() -> None:
     pool.shutdown()
 
     assert (busy, pool.busy, pool.size) == (3, 0, 1)
+
+
+def test_a_pool_that_cannot_have_its_threads_says_so_at_once() -> None:
+    """Not by the first run that needs one more: the setting is named, and the way out."""
+    code = (
+        "import resource, threading\n"
+        "from langgraph_integration.graphs.threads import NodeThreads\n"
+        "threading.stack_size(1 << 30)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY))\n"
+        "NodeThreads(32)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 1
+    assert "WORKFLOW_SYNC_THREADS is 32, and the system does not give as many threads" in done.stderr
