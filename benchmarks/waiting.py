@@ -106,7 +106,8 @@ def mixed(bench: Bench, settings: Settings) -> Section:
 
 def no_graph(bench: Bench, settings: Settings) -> Section:
     """F: the machinery alone."""
-    task = replace(_WAIT, graph="one", count=10_000)
+    # the loop that the service takes by default
+    task = replace(_WAIT, graph="one", count=10_000, loop="uvloop")
     section = contest(
         bench,
         settings,

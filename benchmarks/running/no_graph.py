@@ -9,6 +9,7 @@ from benchmarks.marks import MARKS
 from benchmarks.running.loops import run
 from benchmarks.task import Task
 from langgraph_integration import ConsumerConfig, LangGraphKafkaConsumer
+from langgraph_integration.garbage import settle_garbage
 from workflow_events import WorkflowEvent
 
 _LONGEST_S = 0.005
@@ -36,6 +37,7 @@ async def main(task: Task) -> None:
 
     setattr(consumer.processor, "process_workflow_event", process)  # noqa: B010 - as callers may wrap it
     await consumer.start()
+    settle_garbage()  # as the service does
     await consumer.consume_and_process()
 
 

@@ -115,6 +115,7 @@ class Engine:
             gate=self.gate,
             max_claims=config.max_claims,
             observe=self._tell,
+            may_try=lambda: self.limit.allows(self.slots.taken - 1),
         )
         self.handler = EventHandler(
             attempts=attempts,

@@ -6,6 +6,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from langgraph_integration.broker.aside import aside
+from workflow_events.errors import BrokerUnavailable
 from workflow_events.librdkafka import LastError, client_options
 from workflow_events.settings import KafkaSettings
 
@@ -27,7 +28,10 @@ class Inquiry:
             self._asking = asyncio.create_task(self._ask(), name="inquiry")
 
     async def _ask(self) -> None:
-        self.answer = await aside(_what_a_client_hears, self._settings)
+        try:
+            self.answer = await aside(_what_a_client_hears, self._settings)
+        except BrokerUnavailable as error:
+            self.answer = f" ({error})"
 
 
 def _what_a_client_hears(settings: KafkaSettings) -> str:

@@ -104,7 +104,7 @@ class RecordProducer:
             return RecordTooLarge(f"a record of {size} bytes is too large for {topic}")
         if error.fatal():
             self._replace()
-        return self._unavailable(error)
+        return self._unavailable(error, f"{topic}: ")
 
     def _replace(self) -> None:
         """A fatal error ends an idempotent producer; the records it had are sent again by their senders."""
@@ -115,9 +115,9 @@ class RecordProducer:
         self._client = Producer(producer_options(self._settings, self._last_error))
         self._reports = DeliveryReports(self._client, asyncio.get_running_loop())
 
-    def _unavailable(self, error: KafkaError) -> BrokerUnavailable:
+    def _unavailable(self, error: KafkaError, about: str = "") -> BrokerUnavailable:
         servers = self._settings.bootstrap_servers
-        return BrokerUnavailable(f"Kafka at {servers}: {error.str()}{self._last_error.hint}")
+        return BrokerUnavailable(f"Kafka at {servers}: {about}{error.str()}{self._last_error.hint}")
 
     async def stop(self) -> None:
         """Flush and disconnect within two seconds. Never raises, may be called again."""

@@ -40,15 +40,6 @@ def configure_logging(
     # their own news is ours to tell, once and in our words
     for noisy in ("aiokafka", "uvicorn", "httpx", "asyncio"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
-    _look_up_nothing_that_is_not_shown()
-
-
-def _look_up_nothing_that_is_not_shown() -> None:
-    """Place in the source, thread and process: for each record `logging` looks for them, four tenths of the
-    time of a line. The switches are those of Python's logging HOWTO, "Optimization".
-    """
-    logging._srcfile = None  # noqa: SLF001 - named in the HOWTO
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 class NowAndThen(logging.Filter):

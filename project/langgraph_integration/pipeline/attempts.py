@@ -28,6 +28,7 @@ from workflow_events.ids import id_text
 
 log = logging.getLogger(__name__)
 
+_HELD_S = 0.5
 PERSISTED_WAIT_S = 5.0
 """Waits from here on are written to the ledger and give their slot back."""
 
@@ -45,7 +46,8 @@ class Attempts:
     """Runs an event under retries until it has an outcome.
 
     The processor and the retry settings are looked up for every try, so that a caller may replace or
-    wrap them.
+    wrap them. Tries that come after a long wait, in which others had the place, ask `may_try`: more wait than
+    run at once, and after a bad deploy all of them would fail for good.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Attempts:
         gate: IntakeGate,
         max_claims: int,
         observe: Observer,
+        may_try: Callable[[], bool] = lambda: True,
     ) -> None:
         self._processor = processor
         self._retry_config = retry_config
@@ -66,6 +69,7 @@ class Attempts:
         self._gate = gate
         self._max_claims = max_claims
         self._observe = observe
+        self._may_try = may_try
 
     async def outcome(self, event: WorkflowEvent, granted: Granted, live: LiveRun, slot: Slot) -> Outcome:
         """How the run ended. Raises `Drained` and `LeaseLost`; the run can go on from its checkpoint then."""
@@ -168,6 +172,10 @@ class Attempts:
             long = delay_s >= PERSISTED_WAIT_S and not live.has_threads
             async with slot.given_back() if long else nullcontext():
                 await live.wait(delay_s)
+            # with the place taken again: as many as there are places may ask at once
+            while long and not self._may_try():
+                async with slot.given_back():
+                    await live.wait(_HELD_S)
         finally:
             # a synchronous node cannot be stopped: a second one beside it, here or with whoever gets the
             # lease next, would write the same thread

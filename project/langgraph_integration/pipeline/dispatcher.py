@@ -155,14 +155,14 @@ class Dispatcher:
             return
         left = self._pace.starts
         while left and self._may_start():
-            delivery = self._waiting.popleft()
-            if self._tracker.owns(delivery.position):
-                self._start(delivery)
-                left -= 1
+            self._start(self._waiting.popleft())
+            left -= 1
         if self._waiting and not left:
             self._turn = asyncio.get_running_loop().call_soon(self._next_turn, time.monotonic())
 
     def _may_start(self) -> bool:
+        while self._waiting and not self._tracker.owns(self._waiting[0].position):
+            self._waiting.popleft()
         return bool(
             self._waiting
             and self._slots.free > 0

@@ -177,10 +177,7 @@ class EventHandler:
         """Run under the lease. False if the lease was lost on the way and the claim must be asked again."""
         began = time.monotonic()
         live = LiveRun(granted.lease, delivery.position, granted.attempt, granted.deadline_ms, slot.threads)
-        if (older := self._live.get(granted.lease.event_id)) and not older.settling:
-            # its lease lapsed and came to us again: the keeper would tell this one of it, and not that one
-            older.lose()
-        self._live[granted.lease.event_id] = live
+        self._list(live)
         published = False
         try:
             event, attempts = asked.event, self._attempts
@@ -203,7 +200,7 @@ class EventHandler:
             raise
         finally:
             await self._let_go(live, published=published)
-        self._publisher.tell(live.lease.event_id, verdict, time.monotonic() - began)
+        self._publisher.tell(live.lease.event_id, verdict, time.monotonic() - began if asked.event else 0.0)
         return True
 
     async def _store(
@@ -228,7 +225,7 @@ class EventHandler:
         # as a run that is over: its lease is renewed, and others who ask for the event here wait for it
         live = LiveRun(settled.lease, delivery.position, settled.verdict.attempt, None, set())
         live.settling = True
-        self._live[settled.lease.event_id] = live
+        self._list(live)
         published = False
         try:
             verdict = await self._publisher.publish(settled.lease, settled.verdict, delivery, asked)
@@ -240,6 +237,12 @@ class EventHandler:
             await self._let_go(live, published=published)
         self._publisher.tell(asked.event_id, verdict, 0.0)
         return verdict.answers(attempt)
+
+    def _list(self, live: LiveRun) -> None:
+        if (older := self._live.get(live.lease.event_id)) and not older.settling:
+            # its lease lapsed and came to us again: the keeper would tell this one of it, and not that one
+            older.lose()
+        self._live[live.lease.event_id] = live
 
     async def _let_go(self, live: LiveRun, *, published: bool) -> None:
         # from here on a renewal that misses the row is no news: it would cancel the release

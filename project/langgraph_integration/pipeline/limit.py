@@ -21,8 +21,8 @@ class DeadLetterLimit:
     Tripped, it lets one event through every 30 s and opens again after 10 successes; one that comes to
     nothing that counts gives its turn back, and one that hangs keeps no other from trying. Before that, once
     5 runs in a row ended so, only 10 may be in flight until one succeeds: all that are in flight when it
-    trips become dead letters, too. Only runs count, never records that cannot be decoded, nor verdicts that
-    are sent again. `"0"` switches it off.
+    trips become dead letters, too. Runs count, and events for a graph that is not there; never records that
+    cannot be decoded, nor verdicts that are sent again. `"0"` switches it off.
     """
 
     def __init__(self, setting: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,7 +39,7 @@ class DeadLetterLimit:
         """Count it, if a run of this process ended so."""
         match happening:
             case VerdictPublished(status=status, reason=reason, duration_s=duration_s):
-                if duration_s > 0 and reason not in ("invalid", "conflict"):
+                if duration_s > 0:
                     self.record(reason if status == "error" else None)
 
     def record(self, error_type: str | None) -> None:

@@ -108,7 +108,7 @@ def _until_a_commit_is_caught(bench: Bench, worker: Worker, broker: Broker) -> l
 
 
 def test_row_10_the_dead_letter_topic_is_missing(bench: Bench) -> None:
-    """Intake pauses with its reason, nothing is dropped, and it goes on when the topic is made."""
+    """Intake pauses and the reason names the topic, nothing is dropped, it goes on when the topic is made."""
     broken, good = run_of("broken"), run_of()
     later = f"{bench.topics.dead_letters}-later"
     worker = bench.worker(http=True, KAFKA_DLQ_TOPIC=later)
@@ -116,7 +116,7 @@ def test_row_10_the_dead_letter_topic_is_missing(bench: Bench) -> None:
     worker.wait_for("intake_paused", 60)
     bench.publish([good])
     code, ready = worker.page("/readyz")
-    assert (code, "intake paused: publish" in ready) == (503, True), ready
+    assert (code, "intake paused: publish" in ready, later in ready) == (503, True, True), ready
     assert bench.committed() == 0
     create_topics(bench.servers, [later])
 

@@ -107,6 +107,7 @@ class Rig:
             gate=self.gate,
             max_claims=max_claims,
             observe=self._observe,
+            may_try=lambda: self.limit.allows(self.slots.taken - 1),
         )
         self.handler = EventHandler(
             attempts=attempts,

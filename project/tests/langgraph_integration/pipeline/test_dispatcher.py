@@ -7,15 +7,19 @@ from typing import Any
 
 import pytest
 
+from langgraph_integration.pipeline import attempts
 from langgraph_integration.pipeline.delivery import Partition
 from langgraph_integration.pipeline.dispatcher import MAX_UNSETTLED_PER_PARTITION
 from langgraph_integration.pipeline.happenings import VerdictPublished
+from langgraph_integration.retry import RetryConfig
 from langgraph_integration.store import MemoryDatabase
 from tests.langgraph_integration.events import event
 from tests.langgraph_integration.memory_source import MemoryTopic
 from tests.langgraph_integration.rig import running_rig
 from tests.support import wait_until
 from workflow_events import WorkflowEvent
+from workflow_events.errors import UnknownGraph
+from workflow_events.ids import new_event_id
 
 FIRST, SECOND = Partition("events", 0), Partition("events", 1)
 
@@ -320,6 +324,51 @@ async def test_a_run_that_hangs_does_not_keep_a_tripped_limit_from_trying() -> N
 
     verdicts = [each.status for each in rig.happenings if isinstance(each, VerdictPublished)]
     assert verdicts.count("success") == 21
+
+
+async def test_events_for_a_graph_that_the_deploy_left_out_trip_the_limit() -> None:
+    """They end as invalid by the deploy's doing; a record that nobody can read is its producer's."""
+
+    async def run(_: WorkflowEvent) -> dict[str, Any]:
+        raise UnknownGraph("graph 'renamed' is not there")
+
+    async with running_rig(run, limit="0.5/10", slots=5) as rig:
+        for _ in range(20):
+            rig.topic.append(f'{{"event_id": "{new_event_id()}", "no": "event"}}'.encode())
+        await wait_until(lambda: len(rig.sink.dead_letters) == 20)
+        unreadable = rig.limit.tripped
+        for _ in range(40):
+            rig.publish(event())
+        await wait_until(lambda: rig.limit.tripped and rig.dispatcher.in_flight == 0)
+
+    assert not unreadable
+    assert len(rig.sink.dead_letters) <= 20 + 10
+
+
+async def test_tries_that_wait_long_are_held_by_a_tripped_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting they hold no place, so many more wait than run: after a bad deploy each would fail for good."""
+    monkeypatch.setattr(attempts, "PERSISTED_WAIT_S", 0.0)
+    now, good = [0.0], False
+
+    async def run(_: WorkflowEvent) -> dict[str, Any]:
+        if not good:
+            raise ConnectionError("503")
+        return {}
+
+    retry = RetryConfig(max_retries=1, initial_delay=0.3, jitter=False)
+    async with running_rig(run, limit="0.5/10", clock=lambda: now[0], slots=5, retry=retry) as rig:
+        for _ in range(40):
+            rig.publish(event())
+        await wait_until(lambda: rig.limit.tripped and rig.slots.taken == 0)
+        spent = len(rig.sink.dead_letters)
+        waiting = rig.dispatcher.in_flight
+        good = True
+        now[0] += 30
+        await rig.settled(timeout=30)
+
+    assert spent <= 15
+    assert waiting > 10
+    assert len(rig.sink.results) == 40
 
 
 async def test_a_partition_that_comes_back_during_the_last_commit_is_kept() -> None:

@@ -83,7 +83,7 @@ def test_what_comes_to_nothing_gives_its_turn_back() -> None:
     assert limit.allows(0)
     began = limit.counted
     limit.observe(VerdictPublished("an answer sent again", "error", "permanent", 0.0))
-    limit.observe(VerdictPublished(None, "error", "invalid", 0.1))
+    limit.observe(VerdictPublished(None, "error", "invalid", 0.0))
     limit.over(began)
     again = limit.allows(0)
     limit.observe(VerdictPublished("a run", "error", "permanent", 0.1))
