@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from langgraph_integration.broker.start_policy import StartPolicy
 from langgraph_integration.pipeline.delivery import Partition
 from langgraph_integration.pipeline.ports import AssignmentListener
+from workflow_events.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -63,11 +64,12 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka's
             await self._tell(self._listener.partitions_assigned([], self.generation), _TELL_S)
         try:
             await self.place()
-        except (KafkaError, OSError) as error:
+        except (KafkaError, OSError, BrokerUnavailable) as error:
             log.warning("partitions not placed yet: %s", error, extra={"action": "placing_postponed"})
 
     async def place(self) -> None:
-        """Seek the new partitions and let them flow; raises aiokafka's errors and may be called again.
+        """Seek the new partitions and let them flow; raises aiokafka's errors and `BrokerUnavailable`,
+        and may be called again.
 
         They are paused until the pipeline has been told: a record that came earlier would be refused as
         one of the old assignment, and its position would be behind us.

@@ -1,7 +1,6 @@
 """KafkaEventSource: a group member that hands out bytes and commits only what it is told to."""
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -20,9 +19,12 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from langgraph_integration.broker.aside import aside
 from langgraph_integration.broker.assignment import Assignment
+from langgraph_integration.broker.commit_mark import CommitMark
+from langgraph_integration.broker.incarnation import Incarnation
 from langgraph_integration.broker.inquiry import Inquiry
 from langgraph_integration.broker.leaving import stop_within
 from langgraph_integration.broker.new_group import start_at_end
+from langgraph_integration.broker.out_of_range import out_of_range
 from langgraph_integration.broker.silence import Silence
 from langgraph_integration.broker.start_policy import StartPolicy
 from langgraph_integration.broker.thread import KafkaThread
@@ -45,8 +47,9 @@ _KEEP_ALIVE_S = 60.0  # a fifth of aiokafka's max_poll_interval_ms
 class KafkaEventSource:
     """The `EventSource` over aiokafka, living on the Kafka thread.
 
-    `store_id` travels in the metadata of every commit, so that a worker of another store notices; `None`
-    (a store that ends with its process) neither claims the group nor minds who did.
+    `store_id` and the topic's id travel in the metadata of every commit, so that a worker of another store
+    notices, and one of a topic that was made anew; `None` (a store that ends with its process) neither claims
+    the group nor minds who did.
     """
 
     def __init__(
@@ -68,14 +71,16 @@ class KafkaEventSource:
         self._topic = topic
         self._listener = listener
         self._revoke_budget_s = revoke_budget_s
-        self._metadata = json.dumps({"v": 1, "store": store_id}, separators=(",", ":"))
-        self._policy = StartPolicy(self._arguments, store_id=store_id, metadata=self._metadata)
+        self._store_id = store_id
+        self._incarnation = Incarnation(settings, topic)
+        self._policy = StartPolicy(self._arguments, topic, self._incarnation, store_id=store_id)
         self._client: AIOKafkaConsumer | None = None
         self._assignment: Assignment | None = None
         self._polled_at = time.monotonic()
         self._silence = Silence()
         self._inquiry = Inquiry(settings)
         self._ends_noted_at = 0.0
+        self._out_of_range: tuple[int, BrokerUnavailable] | None = None
         self.ends: Mapping[Partition, int] = {}
         """The end offset of each partition, as the last fetches told it."""
 
@@ -91,12 +96,12 @@ class KafkaEventSource:
         """
         await self._ask(self._start(asyncio.get_running_loop()))
 
-    def _begin_group(self) -> None:
+    def _begin_group(self, topic_id: str | None) -> None:
         start_at_end(
             self._settings,
             group_id=self._arguments["group_id"],
             topic=self._topic,
-            metadata=self._metadata,
+            metadata=CommitMark(self._store_id, topic_id).encode(),
         )
 
     async def _start(self, home: asyncio.AbstractEventLoop) -> None:
@@ -104,7 +109,7 @@ class KafkaEventSource:
         try:
             await client.start()
             if self._start_at == "latest":
-                await aside(self._begin_group)
+                await aside(self._begin_group, await self._incarnation.learn())
         except BaseException:
             await client.stop()
             raise
@@ -129,6 +134,8 @@ class KafkaEventSource:
         assert assignment is not None
         if not assignment.placed:
             await assignment.place()
+        self._incarnation.look()
+        self._refuse_wrong_place(assignment)
         if max_records == 0:
             await self._keep_alive(client)
             await asyncio.sleep(timeout_s)
@@ -156,12 +163,26 @@ class KafkaEventSource:
             # raised by the fetcher's head start; the start policy has sought by now
             return None
         except OffsetOutOfRangeError as error:
-            raise await self._out_of_range(client, error) from error
+            assert self._assignment is not None
+            self._out_of_range = self._assignment.generation, await out_of_range(client, error)
+            raise self._out_of_range[1] from error
         except GroupAuthorizationFailedError:
             # the heartbeat has ended for good: aiokafka begins another one only when it joins
             client._coordinator.request_rejoin()  # noqa: SLF001 - there is no public way to ask for it
             raise
         return batches
+
+    def _refuse_wrong_place(self, assignment: Assignment) -> None:
+        """Raise where the position is of another topic, or names no record of this one.
+
+        The client forgets that it was out of range: as soon as the topic has grown beyond the position it
+        would read on there, and what lies before would be passed over.
+        """
+        self._incarnation.refuse_another()
+        if self._out_of_range is not None:
+            generation, error = self._out_of_range
+            if generation == assignment.generation:
+                raise BrokerUnavailable(str(error))
 
     def _refuse_silence(self, client: AIOKafkaConsumer, *, fetching: bool) -> None:
         fetched = client.assignment() - client.paused() if fetching else ()
@@ -187,25 +208,6 @@ class KafkaEventSource:
             client.resume(*(running & client.assignment()))
             self._polled_at = time.monotonic()
 
-    async def _out_of_range(
-        self, client: AIOKafkaConsumer, error: OffsetOutOfRangeError
-    ) -> BrokerUnavailable:
-        wanted: dict[TopicPartition, int] = (
-            error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-        )
-        texts = []
-        for partition, offset in wanted.items():
-            first = (await client.beginning_offsets([partition]))[partition]
-            last = (await client.end_offsets([partition]))[partition]
-            texts.append(
-                f"{partition.topic}[{partition.partition}] at {offset}, the topic holds {first} to {last}"
-            )
-        return BrokerUnavailable(
-            f"the group's offset is out of range ({'; '.join(texts) or 'unknown partition'}): the topic was "
-            "recreated or kept its records too briefly. Nothing is skipped silently: when you know what is "
-            "missing, set the group's offsets with kafka-consumer-groups.sh --reset-offsets"
-        )
-
     async def pause(self, partitions: Sequence[Partition]) -> None:
         """Stop fetching from these."""
         await self._ask(self._each(partitions, "pause"))
@@ -228,9 +230,11 @@ class KafkaEventSource:
 
     async def _commit(self, offsets: Mapping[Partition, int]) -> None:
         client = self._running_client
+        self._incarnation.refuse_another()
+        mark = CommitMark(self._store_id, self._incarnation.placed).encode()
         ours = client.assignment()
         wanted = {
-            TopicPartition(partition.topic, partition.number): OffsetAndMetadata(offset, self._metadata)
+            TopicPartition(partition.topic, partition.number): OffsetAndMetadata(offset, mark)
             for partition, offset in offsets.items()
         }
         wanted = {where: offset for where, offset in wanted.items() if where in ours}

@@ -1,6 +1,6 @@
 """Where a partition starts when it is assigned, decided and committed before the first record is read."""
 
-import json
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IncompatibleBrokerVersion, UnsupportedVersionError
 from aiokafka.structs import OffsetAndMetadata
 
+from langgraph_integration.broker.commit_mark import CommitMark
+from langgraph_integration.broker.incarnation import Incarnation
 from langgraph_integration.pipeline.delivery import Partition
 
 log = logging.getLogger(__name__)
@@ -24,75 +26,92 @@ class StartPolicy:
     is younger than the group.
     """
 
-    def __init__(self, arguments: Mapping[str, Any], *, store_id: str | None, metadata: str) -> None:
+    def __init__(
+        self, arguments: Mapping[str, Any], topic: str, incarnation: Incarnation, *, store_id: str | None
+    ) -> None:
         self._connection = {name: value for name, value in arguments.items() if name.startswith(_CONNECTION)}
         self._group_id = arguments["group_id"]
+        self._topic = topic
+        self._incarnation = incarnation
         self._store_id = store_id
-        self._metadata = metadata
         self.starts: dict[Partition, int] = {}
         """Where each partition began when it was placed."""
 
         self.foreign_store: str | None = None
-        """The id of another store that settled one of our partitions, or `None`."""
+        """The id of another store that settled partitions of the group, or `None`."""
         self.metadata_kept: bool | None = None
         """Whether the broker keeps commit metadata; `None` while there was nothing to read."""
 
     async def place(self, client: AIOKafkaConsumer, partitions: Sequence[Partition]) -> None:
-        """Seek every partition to where the group goes on."""
+        """Seek every partition to where the group goes on.
+
+        Raises aiokafka's errors, and `BrokerUnavailable` if a commit is of another topic of this name.
+        """
         ours = [TopicPartition(each.topic, each.number) for each in partitions]
         committed = {where: await client.committed(where) for where in ours}
-        known = {where: offset for where, offset in committed.items() if offset is not None}
-        fresh = [where for where in ours if where not in known]
+        topic_id, marks = await asyncio.gather(self._incarnation.learn(), self._marks(client))
         for where in ours:
-            if where in known:
-                self._seek(client, where, known[where])
-        if known:
-            await self._check_store(list(known))
+            if where in marks:
+                self._incarnation.refuse_another(marks[where].topic)
+        self._incarnation.placed = topic_id
+        strange = self._is_strange(marks)
+        for where, offset in committed.items():
+            if offset is not None:
+                self._seek(client, where, offset)
+        fresh = [where for where, offset in committed.items() if offset is None]
         if fresh:
-            await self._begin(client, fresh)
+            await self._begin(client, fresh, strange=strange)
 
     def _seek(self, client: AIOKafkaConsumer, where: TopicPartition, offset: int) -> None:
         client.seek(where, offset)
         self.starts[Partition(where.topic, where.partition)] = offset
 
-    async def _begin(self, client: AIOKafkaConsumer, fresh: list[TopicPartition]) -> None:
+    async def _begin(self, client: AIOKafkaConsumer, fresh: list[TopicPartition], *, strange: bool) -> None:
         offsets = await client.beginning_offsets(fresh)
         for where, offset in offsets.items():
             self._seek(client, where, offset)
-        if self.foreign_store is not None:
+        if strange:
             # whoever takes nothing claims nothing, or the rightful worker would find a stranger's mark here
             return
-        await client.commit(
-            {where: OffsetAndMetadata(offset, self._metadata) for where, offset in offsets.items()}
-        )
+        await self._commit(client, offsets, self._store_id)
+        # two stores may begin a group at the same moment, each with partitions of its own
+        if self._is_strange(await self._marks(client)):
+            await self._commit(client, offsets, None)
+            return
         log.info(
             "group starts at the beginning of %d partitions",
             len(fresh),
             extra={"action": "partitions_started", "group_id": self._group_id},
         )
 
-    async def _check_store(self, ours: list[TopicPartition]) -> None:
-        """Read the metadata of the last commits: aiokafka's own `committed` drops it."""
+    async def _commit(
+        self, client: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], store_id: str | None
+    ) -> None:
+        mark = CommitMark(store_id, self._incarnation.placed).encode()
+        await client.commit({where: OffsetAndMetadata(offset, mark) for where, offset in offsets.items()})
+
+    def _is_strange(self, marks: Mapping[TopicPartition, CommitMark]) -> bool:
+        """Whether another store settled partitions of the group; notes which."""
+        others = sorted({mark.store for mark in marks.values() if mark.store not in (None, self._store_id)})
+        self.foreign_store = others[0] if others and self._store_id else None
+        return self.foreign_store is not None
+
+    async def _marks(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, CommitMark]:
+        """Of the last commit of every partition, ours or not: aiokafka's own `committed` drops them."""
+        numbers = client.partitions_for_topic(self._topic) or ()
         admin = AIOKafkaAdminClient(**self._connection)
         try:
             await admin.start()
-            answer = await admin.list_consumer_group_offsets(self._group_id, partitions=ours)
+            answer = await admin.list_consumer_group_offsets(
+                self._group_id, partitions=[TopicPartition(self._topic, number) for number in numbers]
+            )
         except (IncompatibleBrokerVersion, UnsupportedVersionError, ValueError) as error:
             # whatever else fails is asked again: nothing is taken before it is known whose commits these are
             log.info("commit metadata cannot be read: %s", error, extra={"action": "metadata_unreadable"})
             self.metadata_kept = False
-            return
+            return {}
         finally:
             await admin.close()
-        stores = [_store_of(each.metadata) for each in answer.values() if each.offset >= 0]
-        self.metadata_kept = any(each.metadata for each in answer.values()) if stores else None
-        others = sorted({store for store in stores if store is not None and store != self._store_id})
-        self.foreign_store = others[0] if others and self._store_id else None
-
-
-def _store_of(metadata: str | None) -> str | None:
-    try:
-        store = json.loads(metadata or "null")["store"]
-    except (ValueError, TypeError, KeyError):
-        return None
-    return store if isinstance(store, str) else None
+        found = {where: each.metadata for where, each in answer.items() if each.offset >= 0}
+        self.metadata_kept = any(found.values()) if found else None
+        return {where: CommitMark.read(metadata) for where, metadata in found.items()}

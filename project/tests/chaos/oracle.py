@@ -13,8 +13,10 @@ from tests.chaos.owed import answers_to, refusals
 from tests.chaos.repeats import only_known_repeats
 from tests.chaos.verdicts import one_verdict
 
-MEMBERSHIP_LOST = ("OffsetCommit failed", "Heartbeat session expired")
-"""What the Kafka library calls an error when a member was too slow for its session: it joins again."""
+LOST_AND_FOUND = ("OffsetCommit failed", "Heartbeat session expired", "StaleMetadata: Broker id")
+"""What the Kafka library calls an error and puts right by itself: a member was too slow for its session and
+joins again; the coordinator went back to a node of which metadata, minutes old, do not know that it is up.
+"""
 
 IDLE_TASKS = 10
 """How many tasks more a worker may have at rest than the smallest number it was ever seen with."""
@@ -127,7 +129,7 @@ def no_unexpected_error(evidence: Evidence) -> Iterator[str]:
         library = line.logger.startswith("aiokafka") and (
             "broker" in away
             or _was_paused(line, evidence)
-            or any(words in line.text for words in MEMBERSHIP_LOST)
+            or any(words in line.text for words in LOST_AND_FOUND)
         )
         start = line.logger == "langgraph_integration.service" and "cannot run" in line.text and away
         if not library and not start:

@@ -405,6 +405,18 @@ def test_a_node_may_run_again_where_its_checkpoint_is_not_certain(excused: Spoil
     assert judge(evidence)["I3"] == []
 
 
+def test_what_the_library_puts_right_by_itself_is_no_error_of_ours() -> None:
+    """Only from the library's own logger."""
+    text = "Unable connect to node with id 1: StaleMetadata: Broker id 1 not in current metadata"
+    evidence = good_run()
+    evidence.errors.append(ErrorLine("w1", 101.0, "aiokafka", text))
+    excused = judge(evidence)["I6"]
+    evidence.errors.append(ErrorLine("w1", 101.0, "langgraph_integration.engine", text))
+
+    assert excused == []
+    assert len(judge(evidence)["I6"]) == 1
+
+
 def test_a_kill_explains_a_repeat_that_was_on_its_way_then() -> None:
     """Sent, the process killed at 102.25, appended, and sent again by the heir."""
     evidence = good_run()

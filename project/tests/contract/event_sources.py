@@ -87,7 +87,9 @@ class KafkaHarness:
         create_topics(broker.bootstrap_servers, [self.topic], partitions=2)
 
     @asynccontextmanager
-    async def member(self, listener: Listener, *, start_at: str = "earliest") -> AsyncIterator[EventSource]:
+    async def member(
+        self, listener: Listener, *, start_at: str = "earliest", store_id: str = "store"
+    ) -> AsyncIterator[EventSource]:
         thread = KafkaThread()
         thread.start()
         settings = KafkaSettings(bootstrap_servers=self._broker.bootstrap_servers)
@@ -104,7 +106,7 @@ class KafkaHarness:
             settings=settings,
             topic=self.topic,
             start_at=start_at,
-            store_id="store",
+            store_id=store_id,
             listener=listener,
             revoke_budget_s=5,
         )

@@ -1,17 +1,12 @@
-"""Rows 19, 20 and 21 of the fault table: graphs that hold everything up, and offsets that are gone."""
+"""Rows 19 and 20 of the fault table: graphs that hold everything up."""
 
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
 
-from kafka_devbroker import Broker
 from tests.faults.bench import SESSION_S, Bench, run_of
 from tests.support import wait_until_sync
 
@@ -78,49 +73,6 @@ def mark(what):
         assert bench.verdict(each.event_id).status == "success"
     assert marks.read_text().split() == ["begin", "end"] * 3
     wait_until_sync(lambda: worker.metric("langgraph_kafka_busy_threads") == 0, 10, "all threads to end")
-
-
-def test_row_21_offsets_out_of_range(make_bench: Callable[..., Bench], quick_broker: Broker) -> None:
-    """Records that the topic lost before they were read: the worker stops there, says so, and never jumps."""
-    bench = make_bench(quick_broker, partitions=1)
-    bench.publish([run_of() for _ in range(3)])
-    first = bench.worker()
-    bench.answers(3)
-    first.signal(signal.SIGTERM)
-    assert first.exit_code() == 0
-    bench.publish([run_of() for _ in range(5)])
-    admin = AdminClient({"bootstrap.servers": bench.servers})
-    for deleted in admin.delete_records([TopicPartition(bench.topics.events, 0, 6)]).values():
-        deleted.result(20)
-    second = bench.worker(http=True)
-    second.wait_for("intake_paused")
-    code, ready = second.page("/readyz")
-
-    assert code == 503
-    assert f"{bench.topics.events}[0] at 3, the topic holds 6 to 8" in ready
-    wait_until_sync(lambda: second.beats() >= 6, 20, "three seconds of its life")
-    assert bench.committed() == 3
-    assert second.life.code is None
-    assert len(bench.answers(3)) == 3
-
-
-def test_row_21_an_offset_beyond_the_end(make_bench: Callable[..., Bench], quick_broker: Broker) -> None:
-    """Set by hand, or left by a topic that held more: it jumps nowhere, and says so."""
-    bench = make_bench(quick_broker, partitions=1)
-    bench.publish([run_of() for _ in range(3)])
-    admin = AdminClient({"bootstrap.servers": bench.servers})
-    wanted = ConsumerGroupTopicPartitions(bench.group, [TopicPartition(bench.topics.events, 0, 100)])
-    for done in admin.alter_consumer_group_offsets([wanted]).values():
-        done.result(20)
-    worker = bench.worker(http=True)
-    worker.wait_for("intake_paused")
-    code, ready = worker.page("/readyz")
-
-    assert code == 503
-    assert f"{bench.topics.events}[0] at 100, the topic holds 0 to 3" in ready
-    wait_until_sync(lambda: worker.beats() >= 6, 20, "three seconds of its life")
-    assert (bench.committed(), bench.end(bench.topics.results), bench.steps()) == (100, 0, [])
-    assert worker.life.code is None
 
 
 def _release(folder: Path, source: str, *, timeout_s: float = 120.0) -> Path:

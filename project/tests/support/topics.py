@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import uuid4
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -65,3 +66,19 @@ def create_workflow_topics(
         config=config,
     )
     return topics
+
+
+def make_anew(bootstrap_servers: str, name: str, *, partitions: int = 1) -> None:
+    """Delete the topic and create it again: the same name, another topic."""
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin.delete_topics([name])[name].result(_TIMEOUT)
+
+    def made() -> bool:
+        try:
+            create_topics(bootstrap_servers, [name], partitions=partitions)
+        except KafkaException:
+            # the old one is still being deleted
+            return False
+        return True
+
+    wait_until_sync(made, _TIMEOUT, f"the topic {name} to be made anew")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack, suppress
+from typing import cast
 
 import pytest
 from aiokafka.consumer.fetcher import FetchError
@@ -14,8 +16,9 @@ from langgraph_integration.broker.thread import KafkaThread
 from langgraph_integration.pipeline.delivery import Partition
 from tests.contract.event_sources import KafkaHarness, Listener, take
 from tests.langgraph_integration.topics import Raw, send
+from tests.support import wait_until
 from tests.support.brokers import TestBroker
-from tests.support.topics import unique_name
+from tests.support.topics import make_anew, unique_name
 from workflow_events.errors import BrokerUnavailable
 from workflow_events.settings import KafkaSettings
 
@@ -138,3 +141,39 @@ async def test_a_fetch_that_failed_leaves_nothing_paused(broker: TestBroker) -> 
 
     assert paused == set()
     assert [each.value for each in deliveries] == [b"x"]
+
+
+@pytest.mark.apache
+async def test_two_stores_that_begin_a_group_at_once_do_not_both_take_records(broker: TestBroker) -> None:
+    """Each finds no commit of the other when it comes, and looks again when it has made its own. (Tansu keeps
+    no metadata of commits.)
+    """
+    harness = KafkaHarness(broker)
+    async with AsyncExitStack() as stack:
+        members = [harness.member(Listener(), store_id=name) for name in ("one", "another")]
+        sources = await asyncio.gather(*map(stack.enter_async_context, members))
+        strangers = [cast(KafkaEventSource, source).policy.foreign_store for source in sources]
+
+    assert any(strangers)
+
+
+async def test_a_topic_that_was_made_anew_is_neither_read_nor_committed(broker: TestBroker) -> None:
+    """Its offsets are not those of the old one, although they look alike."""
+    harness = KafkaHarness(broker)
+    await harness.write(Raw(b"old"), Raw(b"old"))
+    async with harness.member(Listener()) as source:
+        assert isinstance(source, KafkaEventSource)
+        await take(source, 2)
+        await asyncio.to_thread(make_anew, broker.bootstrap_servers, harness.topic, partitions=2)
+        source._incarnation._look_s = 0.0
+
+        async def seen() -> bool:
+            with suppress(BrokerUnavailable):
+                await source.poll(0, 0.1)
+            return source._incarnation._found != source._incarnation.placed
+
+        await wait_until(seen, 30, "the new topic's id to be seen")
+        await harness.write(*[Raw(b"new")] * 5)
+        for call in (source.poll(10, 0.2), source.commit({Partition(harness.topic, 0): 2})):
+            with pytest.raises(BrokerUnavailable, match="made anew"):
+                await call
