@@ -21,8 +21,10 @@ class CommitMark:
     @classmethod
     def read(cls, metadata: str | None) -> Self:
         """The mark in a commit's metadata; without any, if it is not ours."""
+        # confluent-kafka commits the zero byte at its end, too
+        text = (metadata or "").rstrip("\0")
         try:
-            fields = json.loads(metadata or "null")
+            fields = json.loads(text or "null")
         except ValueError:
             return cls()
         if not isinstance(fields, dict):
