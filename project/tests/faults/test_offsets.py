@@ -60,6 +60,7 @@ def test_row_21_an_offset_beyond_the_end(make_bench: Callable[..., Bench], quick
     assert worker.life.code is None
 
 
+@pytest.mark.timeout(240)
 def test_row_21_a_topic_that_was_made_anew(make_bench: Callable[..., Bench], quick_broker: Broker) -> None:
     """While no worker is there: the next finds more records than the group's offset counts, and does not read
     on in the middle. When the offsets have been set, all is read.
@@ -77,8 +78,9 @@ def test_row_21_a_topic_that_was_made_anew(make_bench: Callable[..., Bench], qui
     _set_offset(bench, 3, mark)
     later = [run_of() for _ in range(8)]
     bench.publish(later)
-    second = bench.worker(http=True)
-    second.wait_for("intake_paused")
+    second = bench.worker(joined=False, http=True)
+    # a start waits a minute for its partitions
+    second.wait_for("intake_paused", 90)
     code, ready = second.page("/readyz")
     wait_until_sync(lambda: second.beats() >= 6, 20, "three seconds of its life")
     untouched = (bench.committed(), bench.end(bench.topics.results))
