@@ -61,6 +61,7 @@ class Attempts:
         max_claims: int,
         observe: Observer,
         may_try: Callable[[], bool] = lambda: True,
+        long_wait_s: float = PERSISTED_WAIT_S,
     ) -> None:
         self._processor = processor
         self._retry_config = retry_config
@@ -70,6 +71,7 @@ class Attempts:
         self._max_claims = max_claims
         self._observe = observe
         self._may_try = may_try
+        self._long_wait_s = long_wait_s
 
     async def outcome(self, event: WorkflowEvent, granted: Granted, live: LiveRun, slot: Slot) -> Outcome:
         """How the run ended. Raises `Drained` and `LeaseLost`; the run can go on from its checkpoint then."""
@@ -163,13 +165,13 @@ class Attempts:
         self._observe(RetryPlanned(str(event.event_id), type(error).__name__, delay_s))
         live.between_tries = True
         try:
-            if delay_s >= PERSISTED_WAIT_S:
+            if delay_s >= self._long_wait_s:
                 wait = timedelta(seconds=delay_s)
                 await self._gate.insist(
                     "store", lambda: self._ledger.schedule_retry(live.lease, retries + 1, wait)
                 )
             # a thread of the try that is over keeps the place
-            long = delay_s >= PERSISTED_WAIT_S and not live.has_threads
+            long = delay_s >= self._long_wait_s and not live.has_threads
             async with slot.given_back() if long else nullcontext():
                 await live.wait(delay_s)
             # with the place taken again: as many as there are places may ask at once

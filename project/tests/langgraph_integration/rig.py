@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from langgraph_integration.pipeline.attempts import Attempts
+from langgraph_integration.pipeline.attempts import PERSISTED_WAIT_S, Attempts
 from langgraph_integration.pipeline.committer import Committer
 from langgraph_integration.pipeline.dispatcher import Dispatcher
 from langgraph_integration.pipeline.gate import IntakeGate
@@ -86,6 +86,7 @@ class Rig:
         slots: int = 10,
         max_event_bytes: int = 100_000,
         max_claims: int = 5,
+        long_wait_s: float = PERSISTED_WAIT_S,
         limit: str = "0",
         clock: Callable[[], float] | None = None,
     ) -> None:
@@ -108,6 +109,7 @@ class Rig:
             max_claims=max_claims,
             observe=self._observe,
             may_try=lambda: self.limit.allows(self.slots.taken - 1),
+            long_wait_s=long_wait_s,
         )
         self.handler = EventHandler(
             attempts=attempts,

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from langgraph_integration.pipeline import attempts
 from langgraph_integration.pipeline.delivery import Partition
 from langgraph_integration.pipeline.dispatcher import MAX_UNSETTLED_PER_PARTITION
 from langgraph_integration.pipeline.happenings import VerdictPublished
@@ -345,9 +344,8 @@ async def test_events_for_a_graph_that_the_deploy_left_out_trip_the_limit() -> N
     assert len(rig.sink.dead_letters) <= 20 + 10
 
 
-async def test_tries_that_wait_long_are_held_by_a_tripped_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_tries_that_wait_long_are_held_by_a_tripped_limit() -> None:
     """Waiting they hold no place, so many more wait than run: after a bad deploy each would fail for good."""
-    monkeypatch.setattr(attempts, "PERSISTED_WAIT_S", 0.0)
     now, good = [0.0], False
 
     async def run(_: WorkflowEvent) -> dict[str, Any]:
@@ -356,7 +354,14 @@ async def test_tries_that_wait_long_are_held_by_a_tripped_limit(monkeypatch: pyt
         return {}
 
     retry = RetryConfig(max_retries=1, initial_delay=0.3, jitter=False)
-    async with running_rig(run, limit="0.5/10", clock=lambda: now[0], slots=5, retry=retry) as rig:
+    options: dict[str, Any] = {
+        "limit": "0.5/10",
+        "clock": lambda: now[0],
+        "slots": 5,
+        "retry": retry,
+        "long_wait_s": 0.0,
+    }
+    async with running_rig(run, **options) as rig:
         for _ in range(40):
             rig.publish(event())
         await wait_until(lambda: rig.limit.tripped and rig.slots.taken == 0)
