@@ -26,10 +26,9 @@ _NO_ID = "A" * 22  # sixteen zero bytes in base64
 class Incarnation:
     """Looks the topic's id up now and then, and refuses to go on under another one than was placed."""
 
-    def __init__(self, settings: KafkaSettings, topic: str, *, look_s: float = _LOOK_S) -> None:
+    def __init__(self, settings: KafkaSettings, topic: str) -> None:
         self._settings = settings
         self._topic = topic
-        self._look_s = look_s
         self._looked_at = time.monotonic()
         self._looking: asyncio.Task[str | None] | None = None
         self._found: str | None = None
@@ -51,7 +50,7 @@ class Incarnation:
 
     def look(self) -> None:
         """Begin to look whether it is still the same one, if that is due."""
-        due = time.monotonic() - self._looked_at > self._look_s
+        due = time.monotonic() - self._looked_at > _LOOK_S
         if due and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self.learn(), name="topic-id")
 

@@ -165,7 +165,7 @@ async def test_a_topic_that_was_made_anew_is_neither_read_nor_committed(broker: 
         assert isinstance(source, KafkaEventSource)
         await take(source, 2)
         await asyncio.to_thread(make_anew, broker.bootstrap_servers, harness.topic, partitions=2)
-        source._incarnation._look_s = 0.0
+        source._incarnation._looked_at -= 11
 
         async def seen() -> bool:
             with suppress(BrokerUnavailable):
