@@ -31,6 +31,11 @@ _WRITE_VERSION_AT = 18
 _WAL_VERSION = 2
 _NEWER_VERSION = 3
 _TABLES = ("runs", "checkpoints", "checkpoint_writes")
+_EVERY_STATE = "UPDATE checkpoints SET state = ?"
+_A_PENDING_WRITE = (
+    "INSERT INTO checkpoint_writes "
+    "SELECT thread_id, checkpoint_ns, checkpoint_id, 'task', 0, '', 'b', epoch, kind, ? FROM checkpoints"
+)
 
 
 def _goes_on_by_itself(
@@ -183,7 +188,8 @@ def test_row_11_a_signal_while_the_database_server_is_gone(
 
 
 @pytest.mark.parametrize("damage", ["flipped", "hostile"])
-def test_row_12_a_checkpoint_that_is_damaged_or_hostile(bench: Bench, damage: str) -> None:
+@pytest.mark.parametrize("statement", [_EVERY_STATE, _A_PENDING_WRITE], ids=["state", "pending write"])
+def test_row_12_a_checkpoint_that_is_damaged_or_hostile(bench: Bench, statement: str, damage: str) -> None:
     """Nothing of it is executed; the event ends as a dead letter, the next one is answered."""
     asked, good = run_of(b=30.0), run_of()
     bench.publish([asked])
@@ -193,7 +199,7 @@ def test_row_12_a_checkpoint_that_is_damaged_or_hostile(bench: Bench, damage: st
     victim = bench.folder / "executed"
     state = b"\xc1\xff" * 50 if damage == "flipped" else _calls_touch(str(victim))
     connection = sqlite3.connect(bench.database)
-    changed = connection.execute("UPDATE checkpoints SET state = ?", (state,)).rowcount
+    changed = connection.execute(statement, (state,)).rowcount
     connection.commit()
     connection.close()
     assert changed > 0
