@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
 from langgraph_integration.graphs.conversion import INTERRUPT_KEY, event_to_multi_agent_state
 from langgraph_integration.graphs.registry import GraphRegistry
 from langgraph_integration.graphs.specs import GraphSpec, graph_input
+from langgraph_integration.graphs.unreachable import missing_nodes
 from langgraph_integration.pipeline.run_context import Drained, RunContext, current_run
 from workflow_events import WorkflowEvent
 from workflow_events.errors import WorkflowFailed, WorkflowTimeout
@@ -83,19 +83,8 @@ class LangGraphRunner:
 
 
 async def _check_nodes(spec: GraphSpec, config: RunnableConfig) -> None:
-    """Raise `WorkflowFailed` if the thread waits for a node that the graph no longer has.
-
-    LangGraph would pass over it and call the half-done state finished.
-    """
-    saver = spec.graph.checkpointer
-    saved = await saver.aget_tuple(config) if isinstance(saver, BaseCheckpointSaver) else None
-    values = saved.checkpoint["channel_values"] if saved else {}
-    awaited = {
-        channel.rpartition(":")[2]
-        for channel, value in values.items()
-        if channel.startswith("branch:to:") or (channel.startswith("join:") and value)
-    }
-    if gone := sorted(awaited - spec.graph.nodes.keys()):
+    """Raise `WorkflowFailed` if the thread waits for a node that the graph no longer has."""
+    if gone := await missing_nodes(spec.graph, config):
         raise WorkflowFailed(
             f"graph {spec.name!r} has no node {', '.join(map(repr, gone))} any more, and the run is to go on"
             " there: deploy the graph it was started with, or ask under a new event id"
