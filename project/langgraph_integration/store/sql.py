@@ -12,7 +12,7 @@ from langgraph_integration.store.commands import CheckpointRow, ClaimRun, Finish
 from langgraph_integration.store.runs import RunRow
 from workflow_events.errors import ConfigurationError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 RUN_COLUMNS = ", ".join(RunRow._fields)
 CHECKPOINT_COLUMNS = ", ".join(CheckpointRow._fields)

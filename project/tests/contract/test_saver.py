@@ -15,6 +15,7 @@ from langgraph.checkpoint.conformance import checkpointer_test, validate
 
 from langgraph_integration.store import Store
 from langgraph_integration.store.commands import CheckpointRow, ListCheckpoints, PutCheckpoint
+from langgraph_integration.store.serde import sealed
 from tests.contract.asks import ask, granted, verdict
 from tests.contract.conftest import Database
 from tests.contract.graphs import DeltaLog, Mark, five_steps, thread
@@ -235,6 +236,22 @@ async def test_a_damaged_row_is_a_clear_error(database: Database, kind: str, sta
             await store.saver.aget_tuple(_config("planted"))
 
 
+async def test_a_flipped_bit_is_noticed(database: Database) -> None:
+    """Wherever it is: msgpack would read most of them as another state."""
+    checkpoint = empty_checkpoint()
+    checkpoint["channel_values"] = {"path": ["a", "b"], "total": 12}
+    async with database.open() as store:
+        await store.saver.aput(_config("kept"), checkpoint, {}, {})
+        (stored,) = await _rows(store, "kept")
+        row = stored.row
+        for bit in range(0, len(row.state) * 8, 7):
+            state = bytearray(row.state)
+            state[bit // 8] ^= 1 << bit % 8
+            with pytest.raises(StateCorrupt):
+                store.saver.serde.loads_typed((row.kind, bytes(state)))
+        assert store.saver.serde.loads_typed((row.kind, row.state))[0]["channel_values"]["total"] == 12
+
+
 async def test_a_hostile_row_runs_nothing(database: Database, tmp_path: Any) -> None:
     """A type outside LangGraph's safe list is refused by name instead of being called."""
     victim = tmp_path / "victim"
@@ -270,7 +287,9 @@ async def _rows(store: Store, thread_id: str) -> Any:
 
 
 async def _plant(store: Store, kind: str, state: bytes) -> None:
-    row = CheckpointRow("planted", "", empty_checkpoint()["id"], None, None, None, kind, state)
+    """A row whose checksum is right."""
+    stored = sealed(kind, state)
+    row = CheckpointRow("planted", "", empty_checkpoint()["id"], None, None, None, kind, stored)
     await store._backend.run(PutCheckpoint(row))
 
 
