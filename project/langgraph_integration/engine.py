@@ -116,6 +116,7 @@ class Engine:
             max_claims=config.max_claims,
             observe=self._tell,
             may_try=lambda: self.limit.allows(self.slots.taken - 1),
+            thread_patience_s=config.execution_timeout,
         )
         self.handler = EventHandler(
             attempts=attempts,

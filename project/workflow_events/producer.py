@@ -56,6 +56,7 @@ class WorkflowEventProducer:
             "enable.idempotence": False,
             "partitioner": "murmur2_random",  # as Java and aiokafka: one key, one partition for all
             "linger.ms": 0,
+            "batch.num.messages": 1,  # the topic's size limit is one for batches: events would share it
             "message.max.bytes": MAX_RECORD_BYTES,
             "topic.metadata.propagation.max.ms": 5000,  # then a missing topic is an error that says so
             **client_options(settings, self._last_error),

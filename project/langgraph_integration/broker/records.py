@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from langgraph_integration.broker.aside import aside
 from langgraph_integration.broker.delivery_reports import DeliveryReports
-from langgraph_integration.broker.topic_limits import DEFAULT_TOPIC_LIMIT_BYTES, read_limits
+from langgraph_integration.broker.topic_limits import read_limits
 from workflow_events.errors import BrokerUnavailable, RecordTooLarge
 from workflow_events.librdkafka import MAX_RECORD_BYTES, LastError, client_options
 from workflow_events.settings import KafkaSettings
@@ -22,13 +22,20 @@ from workflow_events.settings import KafkaSettings
 log = logging.getLogger(__name__)
 
 _BATCH_OVERHEAD_BYTES = 512  # the topic's limit counts the batch, not the record
+_LARGEST_BATCH_BYTES = 1_000_000  # librdkafka's default
+_ALONE = 1  # a batch of so few bytes has one record
 _START_S = 10.0
 _STOP_S = 1.0  # every send waits for its own acknowledgement: what is left then is not known to anybody
 _QUEUE_FULL_S = 0.05
 
 
-def producer_options(settings: KafkaSettings, last_error: LastError) -> dict[str, Any]:
-    """A producer whose acknowledgement means that every in-sync replica has the record."""
+def producer_options(
+    settings: KafkaSettings, last_error: LastError, batch_bytes: int = _LARGEST_BATCH_BYTES
+) -> dict[str, Any]:
+    """A producer whose acknowledgement means that every in-sync replica has the record.
+
+    `batch_bytes` is how much it sends as one batch, a single record apart, which may be larger.
+    """
     return {
         **client_options(settings, last_error),
         "acks": "all",
@@ -36,6 +43,7 @@ def producer_options(settings: KafkaSettings, last_error: LastError) -> dict[str
         "partitioner": "murmur2_random",
         # sizes are checked against the topic before sending; the client's own limit must not be lower
         "message.max.bytes": MAX_RECORD_BYTES,
+        "batch.size": batch_bytes,
         "linger.ms": 1,
         "delivery.timeout.ms": 30_000,
         "request.timeout.ms": 10_000,
@@ -51,21 +59,32 @@ class RecordProducer:
         self._client: Producer | None = None
         self._reports: DeliveryReports | None = None
         self._limits: dict[str, int] = {}
+        self._batch_bytes = _LARGEST_BATCH_BYTES
 
     async def start(self, topics: Sequence[str] = ()) -> None:
         """Connect, and learn how large a record each topic takes. Raises `BrokerUnavailable`."""
-        client = Producer(producer_options(self._settings, self._last_error))
+        client = self._new_client()
         try:
             await aside(client.list_topics, timeout=_START_S)
         except KafkaException as error:
             raise self._unavailable(error.args[0]) from error
         self._limits.update(await aside(read_limits, self._settings, list(topics)))
+        smallest = min(self._limits.values(), default=_LARGEST_BATCH_BYTES)
+        if smallest < self._batch_bytes:
+            self._batch_bytes = smallest
+            client = self._new_client()
         self._client = client
         self._reports = DeliveryReports(client, asyncio.get_running_loop())
 
+    def _new_client(self) -> Producer:
+        return Producer(producer_options(self._settings, self._last_error, self._batch_bytes))
+
     def limit_bytes(self, topic: str) -> int:
-        """The largest value that fits into one record of the topic, its key and headers aside."""
-        return self._limits.get(topic, DEFAULT_TOPIC_LIMIT_BYTES) - _BATCH_OVERHEAD_BYTES
+        """The largest value that fits into one record of the topic, its key and headers aside.
+
+        Where the topic's configuration cannot be read it is more than any topic takes: the broker decides.
+        """
+        return self._limits.get(topic, MAX_RECORD_BYTES) - _BATCH_OVERHEAD_BYTES
 
     async def send(
         self, topic: str, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]] = ()
@@ -92,33 +111,48 @@ class RecordProducer:
                 # librdkafka's queue is full; it drains as the broker answers
                 await asyncio.sleep(_QUEUE_FULL_S)
             except KafkaException as error:
-                raise self._failed(topic, size, error.args[0], reports) from error
+                raise await self._failed(topic, size, error.args[0], reports) from error
         refused = await acknowledged
         if refused is not None:
-            raise self._failed(topic, size, refused, reports)
+            raise await self._failed(topic, size, refused, reports)
 
-    def _failed(self, topic: str, size: int, error: KafkaError, reports: DeliveryReports) -> Exception:
+    async def _failed(self, topic: str, size: int, error: KafkaError, reports: DeliveryReports) -> Exception:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            # the topic's limit was lowered, or could not be read
-            self._limits[topic] = min(self._limits.get(topic, DEFAULT_TOPIC_LIMIT_BYTES), size)
-            return RecordTooLarge(f"a record of {size} bytes is too large for {topic}")
+            return await self._refused_for_size(topic, size, error, reports)
         error = reports.fatal or error
         # _FATAL is what an ended producer answers to every record, and calls itself not fatal
         if error.fatal() or error.name() == "_FATAL":
-            self._replace(reports, error)
+            self._replace(reports, f"a fatal error: {error.str()}")
         return self._unavailable(error, f"{topic}: ")
 
-    def _replace(self, reports: DeliveryReports, error: KafkaError) -> None:
-        """A fatal error ends an idempotent producer; the records it had are sent again by their senders.
+    async def _refused_for_size(
+        self, topic: str, size: int, error: KafkaError, reports: DeliveryReports
+    ) -> Exception:
+        """The topic's limit was lowered, or is not known. It is one for batches: small records that were sent
+        in a batch above it are refused with the others, and are sent again in smaller ones.
+        """
+        self._limits.update(await aside(read_limits, self._settings, [topic]))
+        limit = self._limits.get(topic)
+        if limit is None or size <= self.limit_bytes(topic):
+            batch_bytes = min(self._batch_bytes, limit or _ALONE)
+            if batch_bytes < self._batch_bytes:
+                self._batch_bytes = batch_bytes
+                self._replace(reports, f"{topic} refused a batch for its size")
+                return self._unavailable(error, f"{topic}: ")
+            if reports is not self._reports:
+                return self._unavailable(error, f"{topic}: ")
+            self._limits[topic] = size
+        return RecordTooLarge(f"a record of {size} bytes is too large for {topic}")
+
+    def _replace(self, reports: DeliveryReports, why: str) -> None:
+        """The records that it had are sent again by their senders.
 
         Each of them may be the first to notice: only the producer that failed is replaced, once.
         """
         if reports is not self._reports:
             return
-        log.warning(
-            "producer replaced after a fatal error: %s", error.str(), extra={"action": "producer_replaced"}
-        )
-        client = Producer(producer_options(self._settings, self._last_error))
+        log.warning("producer replaced after %s", why, extra={"action": "producer_replaced"})
+        client = self._new_client()
         self._client, self._reports = client, DeliveryReports(client, asyncio.get_running_loop())
         reports.abandon()
 

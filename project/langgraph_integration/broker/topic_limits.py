@@ -11,7 +11,6 @@ from workflow_events.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
-DEFAULT_TOPIC_LIMIT_BYTES = 1_048_588  # Kafka's default of max.message.bytes
 _ASK_S = 3.0
 
 
@@ -31,7 +30,7 @@ def read_limits(settings: KafkaSettings, topics: Sequence[str]) -> dict[str, int
                 limits[resource.name] = int(entry.value)
         except (KafkaException, TimeoutError, ValueError) as error:
             log.info(
-                "the size limit of %s cannot be read, assuming Kafka's default: %s",
+                "the size limit of %s cannot be read, the broker will tell: %s",
                 resource.name,
                 error,
                 extra={"action": "topic_limit_unknown"},

@@ -62,6 +62,7 @@ class Attempts:
         observe: Observer,
         may_try: Callable[[], bool] = lambda: True,
         long_wait_s: float = PERSISTED_WAIT_S,
+        thread_patience_s: float = 600.0,
     ) -> None:
         self._processor = processor
         self._retry_config = retry_config
@@ -72,6 +73,7 @@ class Attempts:
         self._observe = observe
         self._may_try = may_try
         self._long_wait_s = long_wait_s
+        self._thread_patience_s = thread_patience_s
 
     async def outcome(self, event: WorkflowEvent, granted: Granted, live: LiveRun, slot: Slot) -> Outcome:
         """How the run ended. Raises `Drained` and `LeaseLost`; the run can go on from its checkpoint then."""
@@ -82,6 +84,7 @@ class Attempts:
         if granted.retry_in > timedelta(0):
             async with slot.given_back():
                 await live.wait(granted.retry_in.total_seconds())
+            await self._held(live, slot)
         try:
             return await self._tries(event, granted, live, slot, fresh, retries)
         finally:
@@ -109,9 +112,10 @@ class Attempts:
                     raise
             except Exception as error:  # noqa: BLE001 - a graph may raise anything; here it is decided
                 failed = self._final(error, retries)
+                if failed is None and not await self._before_retry(event, error, retries, live, slot):
+                    failed = _stuck(error, retries)
                 if failed is not None:
                     return failed
-                await self._before_retry(event, error, retries, live, slot)
                 retries += 1
             fresh = False
 
@@ -153,7 +157,8 @@ class Attempts:
 
     async def _before_retry(
         self, event: WorkflowEvent, error: Exception, retries: int, live: LiveRun, slot: Slot
-    ) -> None:
+    ) -> bool:
+        """Wait, also for the threads of the try that is over. False if they outlive this patience, too."""
         delay_s = wait_before_retry(self._retry_config(), retries, error)
         log.warning(
             "retry in %.1f s: %s: %s",
@@ -174,20 +179,35 @@ class Attempts:
             long = delay_s >= self._long_wait_s and not live.has_threads
             async with slot.given_back() if long else nullcontext():
                 await live.wait(delay_s)
-            # with the place taken again: as many as there are places may ask at once
-            while long and not self._may_try():
-                async with slot.given_back():
-                    await live.wait(_HELD_S)
-        finally:
-            # a synchronous node cannot be stopped: a second one beside it, here or with whoever gets the
-            # lease next, would write the same thread
+            if long:
+                await self._held(live, slot)
+        except BaseException:
+            # a synchronous node cannot be stopped: a second one beside it, with whoever gets the lease next,
+            # would write the same thread
             await live.threads_ended()
+            raise
+        else:
+            # and here as well, but somebody waits for a verdict
+            return await live.threads_ended(self._thread_patience_s) or live.deadline_passed()
+        finally:
             live.between_tries = False
+
+    async def _held(self, live: LiveRun, slot: Slot) -> None:
+        """Wait until a try may be made. Asked with the place taken: as many as there are places may ask."""
+        # past its deadline nothing waits any more: the loop would never sleep
+        while not live.deadline_passed() and not self._may_try():
+            async with slot.given_back():
+                await live.wait(_HELD_S)
 
 
 def _deadline(retries: int) -> Failed:
     cause = WorkflowTimeout("deadline exceeded")
     return Failed("deadline", "deadline exceeded", cause, retries)
+
+
+def _stuck(error: Exception, retries: int) -> Failed:
+    text = "Processing failed after retries: a synchronous node of the last try does not come to its end"
+    return Failed("timeout", f"{text}: {error}", error, retries)
 
 
 def _crash_loop(granted: Granted) -> Failed:

@@ -161,7 +161,7 @@ class Dispatcher:
             self._turn = asyncio.get_running_loop().call_soon(self._next_turn, time.monotonic())
 
     def _may_start(self) -> bool:
-        while self._waiting and not self._tracker.owns(self._waiting[0].position):
+        while self._waiting and not self._owns(self._waiting[0]):
             self._waiting.popleft()
         return bool(
             self._waiting
@@ -169,6 +169,9 @@ class Dispatcher:
             and self._gate.is_open
             and self._limit.allows(self._slots.taken)
         )
+
+    def _owns(self, delivery: Delivery) -> bool:
+        return self._tracker.owns(delivery.position, delivery.generation)
 
     def _next_turn(self, began: float) -> None:
         self._turn = None
@@ -191,7 +194,7 @@ class Dispatcher:
         self._run_ended.set()
         if task.cancelled():
             # not by us, or nothing would be taken any more: the record is ours as long as it is not settled
-            if self._taking and self._tracker.owns(delivery.position):
+            if self._taking and self._owns(delivery):
                 self._waiting.append(delivery)
         elif (error := task.exception()) is not None:
             # a fault of ours: the record is kept, and handled again until it succeeds or somebody mends it
@@ -203,7 +206,7 @@ class Dispatcher:
     async def _bring_to_end(self, delivery: Delivery, slot: OneSlot) -> None:
         try:
             await self._handler.handle(delivery, slot)
-            self._tracker.settle(delivery.position)
+            self._tracker.settle(delivery.position, delivery.generation)
         except Drained as drained:
             log.info(
                 "run given back: %s", drained, extra={"action": "drained", "offset": delivery.position.offset}

@@ -149,7 +149,7 @@ class EventHandler:
                     left_s = claim.lease_left.total_seconds() + 0.01
                     await self._wait_for(asyncio.sleep(min(left_s, _BUSY_POLL_S)))
             case Conflict():
-                text = f"event id {event_id} is known with another payload, first at {claim.first}"
+                text = f"event id {event_id} is known with another payload, that of {claim.record}"
                 conflict = Failed("conflict", text, InvalidRecord(text))
                 await self._publisher.refuse(delivery, replace(asked, conflict=True), conflict)
                 return True
@@ -228,11 +228,10 @@ class EventHandler:
         self._list(live)
         published = False
         try:
-            verdict = await self._publisher.publish(settled.lease, settled.verdict, delivery, asked)
+            verdict = await self._publisher.publish(
+                settled.lease, settled.verdict, delivery, asked, sent_before=True
+            )
             published = True
-        except LeaseLost:
-            # too large for its topic, and somebody else has written it smaller or answers for it by now
-            return False
         finally:
             await self._let_go(live, published=published)
         self._publisher.tell(asked.event_id, verdict, 0.0)

@@ -107,9 +107,9 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """The id is known with another payload; `first` is the record that came first."""
+    """The id is known with another payload; `record` is the one that its run was last granted for."""
 
-    first: Position
+    record: Position
 
 
 Claim = Granted | Settled | Busy | Conflict

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from concurrent.futures import Future
 from typing import Any
@@ -109,10 +110,20 @@ class LiveRun:
         """Whether a synchronous node of this run occupies a thread."""
         return bool(self._threads)
 
-    async def threads_ended(self) -> None:
-        """Return once no synchronous node of this run occupies a thread."""
+    async def threads_ended(self, patience_s: float | None = None) -> bool:
+        """True once no synchronous node of this run occupies a thread.
+
+        With a patience, False when that or the deadline is over first.
+        """
+        ends = None if patience_s is None else time.monotonic() + patience_s
         while self._threads:
-            await asyncio.wait([asyncio.wrap_future(future) for future in list(self._threads)])
+            left_s = None if ends is None else min(ends - time.monotonic(), self._until_deadline_s())
+            if left_s is not None and left_s <= 0:
+                return False
+            await asyncio.wait(
+                [asyncio.wrap_future(future) for future in list(self._threads)], timeout=left_s
+            )
+        return True
 
     def close(self) -> None:
         """The verdict stands, or the run was given up."""
@@ -129,8 +140,11 @@ class LiveRun:
             self._timer.cancel()
         if self.deadline_ms is None:
             return
-        seconds = max(0.0, (self.deadline_ms - now_ms()) / 1000)
-        self._timer = asyncio.get_running_loop().call_later(min(seconds, 86_400.0), self._deadline)
+        seconds = max(0.0, min(self._until_deadline_s(), 86_400.0))
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._deadline)
+
+    def _until_deadline_s(self) -> float:
+        return math.inf if self.deadline_ms is None else (self.deadline_ms - now_ms()) / 1000
 
     def _deadline(self) -> None:
         if not self.deadline_passed():

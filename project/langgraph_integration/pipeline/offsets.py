@@ -62,16 +62,19 @@ class OffsetTracker:
         state.next_offset = position.offset + 1
         return True
 
-    def owns(self, position: Position) -> bool:
-        """Whether the offset is admitted and still waits to be settled."""
+    def owns(self, position: Position, generation: int) -> bool:
+        """Whether the offset was admitted under that assignment and still waits to be settled."""
         state = self._partitions.get(Partition(position.topic, position.partition))
-        return state is not None and position.offset in state.unsettled
+        return state is not None and state.generation == generation and position.offset in state.unsettled
 
-    def settle(self, position: Position) -> None:
-        """The record's outcome is durable. Harmless for offsets that are not ours, or settled already."""
-        state = self._partitions.get(Partition(position.topic, position.partition))
-        if state is not None:
-            state.unsettled.pop(position.offset, None)
+    def settle(self, position: Position, generation: int) -> None:
+        """The record's outcome is durable. Harmless for offsets that are not ours, or settled already.
+
+        A record of an earlier assignment is no longer ours. It has come again by now, or its offset stands
+        for another one, in a topic that was made anew.
+        """
+        if self.owns(position, generation):
+            del self._partitions[Partition(position.topic, position.partition)].unsettled[position.offset]
 
     def committable(self) -> Mapping[Partition, int]:
         """Per partition the next offset to read; only those that moved since the last commit."""

@@ -37,15 +37,30 @@ class Outbox:
         delivery: Delivery,
         asked: Asked,
         keep: Keep | None = None,
+        *,
+        sent_before: bool = False,
     ) -> StoredVerdict:
         """The verdict that was acknowledged.
 
         Where a topic refuses a record for its size, although its limit was not known to be so low, an error
         with the reason `result-invalid` is published instead; the sink knows the limit by then. `keep` is
         awaited for it before, so that what is published is what stands; its errors are passed on.
+
+        With `sent_before` somebody may have read it, and so after a send of unknown outcome: it stays what it
+        is then, and waits until its topic takes it.
         """
+        seen = sent_before
+
+        async def send() -> None:
+            nonlocal seen
+            try:
+                await (self._send_or_wait if seen else self._send)(key, verdict)
+            except BrokerUnavailable:
+                seen = True
+                raise
+
         try:
-            await self._gate.insist("publish", lambda: self._send(key, verdict))
+            await self._gate.insist("publish", send)
         except RecordTooLarge as error:
             log.warning("record refused for its size: %s", error, extra={"action": "record_too_large"})
             smaller = self._smaller(verdict, delivery, asked, error)

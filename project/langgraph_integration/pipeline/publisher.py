@@ -41,16 +41,27 @@ class Publisher:
         """Verdicts that were being published when their delivery was abandoned: sent or not, nobody knows."""
 
     async def publish(
-        self, lease: Lease, verdict: StoredVerdict, delivery: Delivery, asked: Asked
+        self,
+        lease: Lease,
+        verdict: StoredVerdict,
+        delivery: Delivery,
+        asked: Asked,
+        *,
+        sent_before: bool = False,
     ) -> StoredVerdict:
-        """The verdict that was published, and marked so. Raises `LeaseLost` if it stands no more."""
+        """The verdict that was published, and marked so. Raises `LeaseLost` if it stands no more.
+
+        `sent_before`: it may have been acknowledged already, and must stay what it is.
+        """
 
         async def keep(smaller: StoredVerdict) -> None:
             await self._gate.insist("store", lambda: self._ledger.replace(lease, verdict, smaller))
 
         key = id_text(lease.event_id).encode()
         try:
-            published = await self._outbox.publish(key, verdict, delivery, asked, keep)
+            published = await self._outbox.publish(
+                key, verdict, delivery, asked, keep, sent_before=sent_before
+            )
         except asyncio.CancelledError:
             self.unconfirmed += 1
             raise

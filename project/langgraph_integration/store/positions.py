@@ -11,9 +11,9 @@ def encode_position(position: Position) -> str:
     return f"|{position.topic}/{position.partition}/{position.offset}|"
 
 
-def knows(first: Position, asks: str, position: Position) -> bool:
-    """Whether this record has asked before: a redelivery, and no new ask."""
-    return position == first or encode_position(position) in asks
+def knows(record: Position, asks: str, position: Position) -> bool:
+    """Whether this record has asked before: a redelivery, and no new ask. `record` is never forgotten."""
+    return position == record or encode_position(position) in asks
 
 
 def remember(asks: str, position: Position) -> str:

@@ -38,8 +38,8 @@ def dialect(statement: str) -> bytes:
         now=NOW,
         greatest="greatest",
         same="IS NOT DISTINCT FROM",
-        contains=f"strpos(runs.asks, {sql.POSITION}) > 0",
-        remembered=f"right(runs.asks || {sql.POSITION}, {ASKS_KEPT})",
+        contains=f"strpos(runs.asks, {sql.POSITION.format('excluded')}) > 0",
+        remembered=f"right(runs.asks || {sql.POSITION.format('runs')}, {ASKS_KEPT})",
     ).encode()
 
 

@@ -55,7 +55,8 @@ class RunRow(NamedTuple):
     finished_at: int | None
 
     @property
-    def first(self) -> Position:
+    def record(self) -> Position:
+        """The record that the run was granted for. Who else asks has been settled, or waits for it."""
         return Position(self.record_topic, self.record_partition, self.record_offset)
 
     @property
@@ -110,7 +111,7 @@ def grant(row: RunRow, ask: Ask, owner: str, *, held: bool, lease_ms: int, now: 
         free = row.published and not row.verdict.answers(ask.attempt)
     if not free:
         return None
-    return absorb(row, ask)._replace(
+    return _driven(absorb(row, ask), row, ask)._replace(
         epoch=row.epoch + 1,
         owner=owner,
         lease_until=now + lease_ms,
@@ -127,13 +128,26 @@ def grant(row: RunRow, ask: Ask, owner: str, *, held: bool, lease_ms: int, now: 
 
 def absorb(row: RunRow, ask: Ask) -> RunRow:
     """The row after it has heard an ask: known records change nothing, a greater attempt starts over."""
-    if not knows(row.first, row.asks, ask.position):
+    if not knows(row.record, row.asks, ask.position):
         row = row._replace(asks=remember(row.asks, ask.position))
         if ask.attempt >= row.attempt:
             row = row._replace(deadline_ms=ask.deadline_ms)
     if ask.attempt > row.attempt:
         row = row._replace(attempt=ask.attempt, claims=1, retry_count=0, retry_at=0)
     return row
+
+
+def _driven(after: RunRow, row: RunRow, ask: Ask) -> RunRow:
+    """The grant is for this record, which is kept apart from the others, of which the oldest are forgotten:
+    taken for a new ask it would be absorbed by the lease that its owner has left, and settled unanswered.
+    """
+    where = ask.position
+    return after._replace(
+        record_topic=where.topic,
+        record_partition=where.partition,
+        record_offset=where.offset,
+        asks=row.asks if where == row.record else remember(row.asks, row.record),
+    )
 
 
 class Taken(NamedTuple):
@@ -172,8 +186,8 @@ def explain(row: RunRow, command: ClaimRun, now: int) -> tuple[Busy | Settled | 
     """
     ask, owner = command.ask, command.owner
     if row.payload_hash != ask.payload_hash:
-        return Conflict(row.first), row
-    same_record = knows(row.first, row.asks, ask.position)
+        return Conflict(row.record), row
+    same_record = knows(row.record, row.asks, ask.position)
     left = timedelta(milliseconds=max(0, row.lease_until - now))
     if row.verdict is None:
         after = row if same_record else absorb(row, ask)

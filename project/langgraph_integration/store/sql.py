@@ -21,13 +21,12 @@ WRITE_COLUMNS = ", ".join(WriteRow._fields)
 CHECKPOINT_ROW = f"VALUES ({', '.join(['{p}'] * len(CheckpointRow._fields))})"
 WRITE_ROW = f"VALUES ({', '.join(['{p}'] * len(WriteRow._fields))})"
 
-POSITION = (
-    "'|' || excluded.record_topic || '/' || excluded.record_partition || '/' || excluded.record_offset || '|'"
-)
-"""`positions.encode_position` of the record that asks."""
+POSITION = "'|' || {0}.record_topic || '/' || {0}.record_partition || '/' || {0}.record_offset || '|'"
+"""`encode_position` of the record that asks (`excluded`) or of the one that drives the run (`runs`)."""
 
-_KNOWN = """(excluded.record_topic = runs.record_topic AND excluded.record_partition = runs.record_partition
-    AND excluded.record_offset = runs.record_offset OR {contains})"""
+_DRIVES = """(excluded.record_topic = runs.record_topic AND excluded.record_partition = runs.record_partition
+    AND excluded.record_offset = runs.record_offset)"""
+_KNOWN = f"({_DRIVES} OR {{contains}})"
 
 GRANT_RUN = f"""
 INSERT INTO runs (event_id, epoch, owner, lease_until, attempt, claims, retry_count, retry_at, deadline_ms,
@@ -46,7 +45,9 @@ ON CONFLICT (event_id) DO UPDATE SET
     deadline_ms = CASE WHEN excluded.attempt < runs.attempt OR {_KNOWN}
         THEN runs.deadline_ms ELSE excluded.deadline_ms END,
     attempt = {{greatest}}(runs.attempt, excluded.attempt),
-    asks = CASE WHEN {_KNOWN} THEN runs.asks ELSE {{remembered}} END,
+    asks = CASE WHEN {_DRIVES} THEN runs.asks ELSE {{remembered}} END,
+    record_topic = excluded.record_topic, record_partition = excluded.record_partition,
+    record_offset = excluded.record_offset,
     status = NULL, reason = NULL, result = NULL, dead_letter = NULL, published = FALSE,
     has_state = TRUE, finished_at = NULL
 WHERE runs.payload_hash = excluded.payload_hash AND (

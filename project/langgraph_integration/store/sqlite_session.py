@@ -22,8 +22,8 @@ def dialect(statement: str) -> str:
         now=NOW,
         greatest="max",
         same="IS",
-        contains=f"instr(runs.asks, {sql.POSITION}) > 0",
-        remembered=f"substr(runs.asks || {sql.POSITION}, -{ASKS_KEPT})",
+        contains=f"instr(runs.asks, {sql.POSITION.format('excluded')}) > 0",
+        remembered=f"substr(runs.asks || {sql.POSITION.format('runs')}, -{ASKS_KEPT})",
     )
 
 

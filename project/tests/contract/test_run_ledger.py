@@ -19,6 +19,7 @@ from langgraph_integration.pipeline.ledger import (
     Position,
     Settled,
 )
+from langgraph_integration.store.positions import ASKS_KEPT
 from tests.contract.asks import ask, granted, is_a, verdict
 from tests.contract.conftest import Database
 from tests.support.waiting import wait_until
@@ -323,7 +324,23 @@ async def test_another_payload_under_a_known_id_is_a_conflict(database: Database
         await store.ledger.finish(grant.lease, verdict("error"))
         finished = is_a(Conflict, await store.ledger.claim(other))
         assert (await store.ledger.verdicts([wanted.event_id]))[wanted.event_id] == verdict("error")
-    assert running.first == finished.first == Position("events", 0, 3)
+    assert running.record == finished.record == Position("events", 0, 3)
+
+
+async def test_the_record_that_drives_a_run_is_never_forgotten(database: Database) -> None:
+    """However many ask beside it: taken for a new ask it would be settled, and no record would be left."""
+    first = ask()
+    driving = ask(first.event_id, offset=1, attempt=2)
+    async with database.open("a") as store:
+        grant = await granted(store, first)
+        await store.ledger.finish(grant.lease, verdict("error"))
+        await store.ledger.mark_published(grant.lease, 1)
+        await granted(store, driving)
+        for offset in range(2, 2 + ASKS_KEPT // 10):
+            again = await store.ledger.claim(ask(first.event_id, offset=offset, attempt=2))
+            assert not is_a(Busy, again).same_record
+    async with database.open("b") as store:
+        assert is_a(Busy, await store.ledger.claim(driving)).same_record
 
 
 async def test_another_payload_does_not_take_a_run_that_is_free(database: Database) -> None:
@@ -337,7 +354,7 @@ async def test_another_payload_does_not_take_a_run_that_is_free(database: Databa
     async with database.open("a") as store:
         for first in (died, failed):
             other = ask(first.event_id, offset=2, attempt=2, payload_hash="other")
-            assert is_a(Conflict, await store.ledger.claim(other)).first == first.position
+            assert is_a(Conflict, await store.ledger.claim(other)).record == first.position
         assert await store.ledger.verdicts([failed.event_id]) == {failed.event_id: verdict("error")}
         assert (await granted(store, died)).attempt == 1
         assert (await granted(store, ask(failed.event_id, offset=3, attempt=2))).attempt == 2

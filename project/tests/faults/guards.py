@@ -35,10 +35,10 @@ GUARDS = (
         f"{_PIPELINE}/dispatcher.py",
         (
             "            await self._handler.handle(delivery, slot)\n"
-            "            self._tracker.settle(delivery.position)\n",
+            "            self._tracker.settle(delivery.position, delivery.generation)\n",
         ),
         (
-            "            self._tracker.settle(delivery.position)\n"
+            "            self._tracker.settle(delivery.position, delivery.generation)\n"
             "            await self._handler.handle(delivery, slot)\n",
         ),
         f"{_TESTS}/test_dispatcher.py::test_a_slow_run_holds_the_commit_and_nothing_else",
@@ -89,8 +89,8 @@ GUARDS = (
     Guard(
         "payload hash",
         "langgraph_integration/store/runs.py",
-        ("if row.payload_hash != ask.payload_hash:\n        return Conflict(row.first), row\n",),
-        ("if not row.payload_hash:\n        return Conflict(row.first), row\n",),
+        ("if row.payload_hash != ask.payload_hash:\n        return Conflict(row.record), row\n",),
+        ("if not row.payload_hash:\n        return Conflict(row.record), row\n",),
         f"{_TESTS}/test_endings.py"
         "::test_another_payload_under_a_known_id_is_a_conflict_and_leaves_the_first_asker_alone",
     ),

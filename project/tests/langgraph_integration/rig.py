@@ -87,6 +87,7 @@ class Rig:
         max_event_bytes: int = 100_000,
         max_claims: int = 5,
         long_wait_s: float = PERSISTED_WAIT_S,
+        thread_patience_s: float = 600.0,
         limit: str = "0",
         clock: Callable[[], float] | None = None,
     ) -> None:
@@ -110,6 +111,7 @@ class Rig:
             observe=self._observe,
             may_try=lambda: self.limit.allows(self.slots.taken - 1),
             long_wait_s=long_wait_s,
+            thread_patience_s=thread_patience_s,
         )
         self.handler = EventHandler(
             attempts=attempts,

@@ -1,4 +1,4 @@
-"""A producer that is beyond repair, as librdkafka's own test of fatal errors makes it."""
+"""A producer that is beyond repair, as librdkafka's own test of fatal errors makes it; and large batches."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from confluent_kafka import KafkaError, Producer
 
 from langgraph_integration.broker.delivery_reports import DeliveryReports
 from langgraph_integration.broker.records import RecordProducer, producer_options
+from langgraph_integration.pipeline.gate import IntakeGate
 from tests.langgraph_integration.topics import read
 from tests.support import wait_until
 from tests.support.brokers import TestBroker
-from workflow_events.errors import BrokerUnavailable
+from workflow_events.errors import BrokerUnavailable, RecordTooLarge
 from workflow_events.settings import KafkaSettings, TopicNames
 
 GONE = "127.0.0.1:1"
@@ -72,7 +73,7 @@ async def test_what_was_in_flight_when_a_producer_ended_fails_with_the_reason() 
     async with asyncio.timeout(10):
         errors = await asyncio.gather(*sending, return_exceptions=True)
     replacement = producer._client
-    late = producer._failed("results", 1, KafkaError(KafkaError._FATAL), ended)
+    late = await producer._failed("results", 1, KafkaError(KafkaError._FATAL), ended)
     kept = producer._client
     await wait_until(lambda: not ended._thread.is_alive(), description="the end of the old one's thread")
     await producer.stop()
@@ -82,3 +83,26 @@ async def test_what_was_in_flight_when_a_producer_ended_fails_with_the_reason() 
     assert isinstance(late, BrokerUnavailable)
     assert replacement is not client
     assert kept is replacement
+
+
+@pytest.mark.apache
+@pytest.mark.topics(config={"max.message.bytes": "3000"})
+@pytest.mark.parametrize("known", [True, False], ids=["limit known", "limit unknown"])
+async def test_small_records_are_not_refused_with_their_batch(
+    broker: TestBroker, topics: TopicNames, known: bool
+) -> None:
+    """The topic's limit is one for batches: what is sent at once goes in as many as are needed."""
+    producer = RecordProducer(KafkaSettings(bootstrap_servers=broker.bootstrap_servers))
+    await producer.start([topics.results] if known else [])
+    gate = IntakeGate()
+
+    async def send(value: bytes) -> None:
+        await gate.insist("publish", lambda: producer.send(topics.results, b"key", value))
+
+    await asyncio.gather(*(send(bytes(500)) for _ in range(100)))
+    with pytest.raises(RecordTooLarge):
+        await send(bytes(3000))
+    await send(bytes(500))
+    await producer.stop()
+
+    assert len(await asyncio.to_thread(read, broker.bootstrap_servers, topics.results, 101)) == 101

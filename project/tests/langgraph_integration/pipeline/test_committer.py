@@ -22,7 +22,7 @@ def _committer(source: MemorySource, settled: int) -> tuple[Committer, IntakeGat
     tracker.assign(HERE, 1)
     for offset in range(settled):
         tracker.admit(Position("events", 0, offset), 1)
-        tracker.settle(Position("events", 0, offset))
+        tracker.settle(Position("events", 0, offset), 1)
     return Committer(source, tracker, gate), gate
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -374,6 +375,49 @@ async def test_tries_that_wait_long_are_held_by_a_tripped_limit() -> None:
     assert spent <= 15
     assert waiting > 10
     assert len(rig.sink.results) == 40
+
+
+async def test_tries_that_an_earlier_process_put_off_are_held_too() -> None:
+    """A bad deploy is a restart: the new release finds all that waited for their retry."""
+    database, topic = MemoryDatabase(), MemoryTopic()
+    options: dict[str, Any] = {
+        "database": database,
+        "topic": topic,
+        "slots": 5,
+        "retry": RetryConfig(max_retries=1, initial_delay=2.0, jitter=False),
+        "long_wait_s": 0.0,
+    }
+
+    async def away(_: WorkflowEvent) -> dict[str, Any]:
+        raise ConnectionError("503")
+
+    async def broken(_: WorkflowEvent) -> dict[str, Any]:
+        raise ValueError("this release cannot do that")
+
+    async with running_rig(away, **options) as first:
+        for _ in range(40):
+            first.publish(event())
+        await wait_until(lambda: sum(row.retry_count for row in database.runs.values()) == 40)
+    async with running_rig(broken, owner="b", limit="0.5/10", clock=lambda: 0.0, **options) as second:
+        await wait_until(lambda: second.limit.tripped and second.slots.taken == 0)
+        assert second.dispatcher.in_flight > 10
+        assert len(second.sink.dead_letters) <= 15
+
+
+async def test_a_try_that_is_held_ends_at_its_deadline() -> None:
+    """Nobody waits for it any more."""
+
+    async def run(_: WorkflowEvent) -> dict[str, Any]:
+        rig.limit.record("a bad deploy")
+        rig.limit.record("a bad deploy")
+        raise ConnectionError("503")
+
+    retry = RetryConfig(max_retries=1, initial_delay=0.0, jitter=False)
+    async with running_rig(run, limit="0.5/2", clock=lambda: 0.0, retry=retry, long_wait_s=0.0) as rig:
+        rig.publish(event(), deadline_ms=time.time_ns() // 1_000_000 + 500)
+        await rig.settled()
+
+    assert [each.error for each in rig.sink.decoded()] == ["deadline exceeded"]
 
 
 async def test_a_partition_that_comes_back_during_the_last_commit_is_kept() -> None:

@@ -37,10 +37,10 @@ def test_the_lowest_unsettled_offset_holds_the_commit_back() -> None:
     """Later events may be done; they are redelivered after a crash rather than the slow one lost."""
     tracker = _tracker(4, 5, 6, 7)
     for offset in (4, 6, 7):
-        tracker.settle(_at(offset))
+        tracker.settle(_at(offset), 1)
 
     assert tracker.committable() == {HERE: 5}
-    tracker.settle(_at(5))
+    tracker.settle(_at(5), 1)
     assert tracker.committable() == {HERE: 8}
 
 
@@ -48,7 +48,7 @@ def test_what_was_only_received_changes_no_commit() -> None:
     """It would only say whose store the partition belongs to, and its worker may have the wrong one."""
     tracker = _tracker(5, 6, 7)
     assert tracker.committable() == {}
-    tracker.settle(_at(6))
+    tracker.settle(_at(6), 1)
     assert tracker.committable() == {}
 
 
@@ -56,7 +56,7 @@ def test_gaps_are_no_obstacle() -> None:
     """Compaction and transaction markers leave offsets that never come."""
     tracker = _tracker(3, 10, 500)
     for offset in (3, 10):
-        tracker.settle(_at(offset))
+        tracker.settle(_at(offset), 1)
 
     assert tracker.committable() == {HERE: 500}
 
@@ -64,7 +64,7 @@ def test_gaps_are_no_obstacle() -> None:
 def test_what_was_committed_is_not_committed_again() -> None:
     """A quiet consumer sends no commits."""
     tracker = _tracker(0)
-    tracker.settle(_at(0))
+    tracker.settle(_at(0), 1)
     tracker.mark_committed({HERE: 1})
 
     assert tracker.committable() == {}
@@ -93,13 +93,24 @@ def test_a_run_that_ends_after_its_partition_left_changes_nothing() -> None:
     """Its offset belongs to the new owner."""
     tracker = _tracker(0, 1)
     tracker.forget(HERE)
-    tracker.settle(_at(0))
+    tracker.settle(_at(0), 1)
 
     assert tracker.committable() == {}
-    assert not tracker.owns(_at(1))
+    assert not tracker.owns(_at(1), 1)
     assert tracker.unsettled(HERE) == 0
     assert tracker.oldest_age_s(HERE) == 0.0
     assert tracker.watermark(HERE) is None
+
+
+def test_a_run_of_an_earlier_assignment_settles_nothing() -> None:
+    """Its offset may be another record's by now, in a topic that was made anew."""
+    tracker = _tracker(0)
+    tracker.assign(HERE, 2)
+    tracker.admit(_at(0), 2)
+    tracker.settle(_at(0), 1)
+
+    assert tracker.owns(_at(0), 2)
+    assert tracker.committable() == {}
 
 
 def test_the_age_of_the_oldest_unsettled_offset_is_known() -> None:
@@ -112,7 +123,7 @@ def test_the_age_of_the_oldest_unsettled_offset_is_known() -> None:
     tracker.admit(_at(1), 1)
 
     assert tracker.oldest_age_s(HERE) == 7.0
-    tracker.settle(_at(0))
+    tracker.settle(_at(0), 1)
     assert tracker.oldest_age_s(HERE) == 0.0
 
 
@@ -122,7 +133,7 @@ def test_everything_settled_means_everything_committed(offsets: list[int], chanc
     received = sorted(offsets)
     tracker = _tracker(*received)
     for offset in offsets:
-        tracker.settle(_at(offset))
+        tracker.settle(_at(offset), 1)
 
     assert tracker.committable() == {HERE: received[-1] + 1}
 
@@ -176,7 +187,7 @@ class CommitNeverPasses(RuleBasedStateMachine):
     def settle(self, data: st.DataObject) -> None:
         offset = data.draw(st.sampled_from(sorted(self.received)))
         self.done.add(offset)
-        self.tracker.settle(_at(offset))
+        self.tracker.settle(_at(offset), data.draw(st.integers(max(0, self.generation - 2), self.generation)))
 
     @rule(confirmed=st.booleans())
     def commit(self, confirmed: bool) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import Future
 from typing import Any
+
+import pytest
 
 from langgraph_integration.pipeline.happenings import RecordIgnored
 from langgraph_integration.pipeline.run_context import current_run
@@ -16,6 +19,7 @@ from tests.langgraph_integration.pipeline.failures import HttpError
 from tests.langgraph_integration.rig import running_rig
 from tests.support import wait_until
 from workflow_events import EventType, WorkflowEvent
+from workflow_events.errors import WorkflowTimeout
 
 
 async def test_the_processor_may_be_replaced_while_events_come() -> None:
@@ -49,6 +53,31 @@ async def test_a_processor_that_returns_no_state_is_a_permanent_error() -> None:
     assert letter.reason == "permanent"
 
 
+@pytest.mark.parametrize(("deadline_s", "reason"), [(0.5, "deadline"), (None, "timeout")])
+async def test_a_synchronous_node_that_never_ends_holds_no_verdict_up(
+    deadline_s: float | None, reason: str
+) -> None:
+    """A retry beside it would write the same thread: it waits until the deadline, or as long as a run has."""
+    node: Future[None] = Future()
+
+    async def run(_: WorkflowEvent) -> dict[str, Any]:
+        context = current_run.get()
+        assert context is not None
+        context.threads.add(node)
+        raise WorkflowTimeout("timed out after 300 seconds")
+
+    deadline_ms = None if deadline_s is None else time.time_ns() // 1_000_000 + int(deadline_s * 1000)
+    patience_s = 0.2 if deadline_s is None else 600.0
+    async with running_rig(run, thread_patience_s=patience_s) as rig:
+        rig.publish(event(), deadline_ms=deadline_ms)
+        await rig.results(1)
+        held = rig.slots.taken
+        node.set_result(None)
+        await rig.settled()
+
+    assert ([letter.reason for letter in rig.sink.letters()], held) == ([reason], 1)
+
+
 async def test_a_graph_that_cancels_itself_is_a_permanent_error() -> None:
     """Nobody cancelled the run: an offset that waits for it would wait for ever."""
 
@@ -75,7 +104,7 @@ async def test_retries_are_spent_across_a_restart_and_their_wait_is_kept() -> No
         first.publish(event())
         await wait_until(lambda: first.slots.free == 1 and tries)
         other = first.publish(event(event_type=EventType.WORKFLOW_COMPLETED))
-        await wait_until(lambda: not first.tracker.owns(other), description="the free slot to be used")
+        await wait_until(lambda: not first.tracker.owns(other, 1), description="the free slot to be used")
     topic.committed.clear()
     async with running_rig(run, database=database, topic=topic, retry=slow, owner="b") as second:
         await wait_until(lambda: second.dispatcher.in_flight == 1 and second.slots.free == 10)
