@@ -57,6 +57,8 @@ class Contestant:
             "LANGGRAPH_CONFIG": str(task.path / "langgraph.json"),
             "WORKFLOW_STATE_URL": task.state,
             "WORKFLOW_MAX_CONCURRENCY": str(task.slots),
+            # the default for 200 slots and fewer: with more, the first wave would wait for a first success
+            "WORKFLOW_DEAD_LETTER_LIMIT": f"0.5/200/{max(200, task.slots)}",
             "WORKFLOW_SYNC_THREADS": str(task.sync_threads),
             "WORKFLOW_HTTP_PORT": str(task.http_port),
             "WORKFLOW_LOG_FORMAT": "json",

@@ -31,7 +31,8 @@ def crowd(bench: Bench, settings: Settings) -> Section:
     section = Section(
         "crowd",
         "10,000 runs waiting at once in one process, 24 partitions",
-        "The most memory the process ever had while all of them were in flight.",
+        "The most memory the process ever had while all of them were in flight, none of which had succeeded: "
+        "`WORKFLOW_DEAD_LETTER_LIMIT` allows as many.",
     )
     count = int(_CROWD * settings.scale)
     template = with_port(replace(_EMPTY, graph="long", count=count, slots=count))

@@ -81,7 +81,6 @@ class Engine:
         self.limit = DeadLetterLimit(config.dead_letter_limit)
         self.slots = Slots(config.max_concurrency)
         self.tracker = OffsetTracker()
-        self.polled_at: float | None = None
         self.watch = LoopWatch()
         self.started_at = datetime.now(UTC)
         self._observe = around.observe
@@ -135,7 +134,6 @@ class Engine:
             tracker=self.tracker,
             committer=self.committer,
             max_poll_records=config.max_poll_records,
-            on_poll=self._polled,
         )
         self.keeper = LeaseKeeper(
             store.ledger, self.handler.live, self.gate, lease_time_s=config.session_timeout_ms / 1000
@@ -241,12 +239,13 @@ class Engine:
         """One look at everything, from any thread."""
         now = time.monotonic()
         partitions = tuple(self.tracker.partitions)
+        answered_at = self.source.ends.answered_at
         return ServiceStatus(
             started_at=self.started_at,
             running=True,
             stopping=not running,
             joined=self.source.joined,
-            last_poll_age_s=None if self.polled_at is None else now - self.polled_at,
+            last_poll_age_s=None if answered_at is None else now - answered_at,
             last_commit_age_s=now - self.committer.committed_at,
             partitions=partitions,
             lags={each: lag for each in partitions if (lag := self._lag(each)) is not None},
@@ -269,14 +268,11 @@ class Engine:
         )
 
     def _lag(self, partition: Partition) -> int | None:
-        end = self.source.ends.get(partition)
+        end = self.source.ends.known.get(partition)
         position = self.tracker.watermark(partition)
         if position is None:
             position = self.source.policy.starts.get(partition)
         return None if end is None or position is None else max(0, end - position)
-
-    def _polled(self) -> None:
-        self.polled_at = time.monotonic()
 
     def _tell(self, happening: Happening) -> None:
         self.limit.observe(happening)

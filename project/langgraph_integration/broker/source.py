@@ -20,6 +20,7 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from langgraph_integration.broker.aside import aside
 from langgraph_integration.broker.assignment import Assignment
 from langgraph_integration.broker.commit_mark import CommitMark
+from langgraph_integration.broker.ends import Ends
 from langgraph_integration.broker.incarnation import Incarnation
 from langgraph_integration.broker.inquiry import Inquiry
 from langgraph_integration.broker.leaving import stop_within
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 _LEAVE_S = 2.0  # the guide's "force-closed after 2 seconds"
 _CALL_S = 5.0
 _JOIN_S = 60.0
-_ENDS_S = 1.0
 _SILENT_S = 10.0
 _KEEP_ALIVE_S = 60.0  # a fifth of aiokafka's max_poll_interval_ms
 
@@ -79,10 +79,9 @@ class KafkaEventSource:
         self._polled_at = time.monotonic()
         self._silence = Silence()
         self._inquiry = Inquiry(settings)
-        self._ends_noted_at = 0.0
         self._out_of_range: tuple[int, BrokerUnavailable] | None = None
-        self.ends: Mapping[Partition, int] = {}
-        """The end offset of each partition, as the last fetches told it."""
+        self.ends = Ends(topic)
+        """Where the partitions end, and when a broker last answered."""
 
     @property
     def policy(self) -> StartPolicy:
@@ -137,17 +136,19 @@ class KafkaEventSource:
         self._incarnation.look()
         self._refuse_wrong_place(assignment)
         if max_records == 0:
+            self.ends.look(client)
             await self._keep_alive(client)
             await asyncio.sleep(timeout_s)
+            self._refuse_silence(client, fetching=False)
             return []
         self._polled_at = time.monotonic()
         batches = await self._get(client, int(timeout_s * 1000), max_records)
+        self.ends.look(client)
         if batches is None:
             return []
         if not batches:
             self._refuse_silence(client, fetching=not assignment.rebalancing)
         generation = assignment.generation
-        self._note_ends(client)
         return [_delivery(record, generation) for records in batches.values() for record in records]
 
     async def _get(
@@ -186,14 +187,14 @@ class KafkaEventSource:
 
     def _refuse_silence(self, client: AIOKafkaConsumer, *, fetching: bool) -> None:
         fetched = client.assignment() - client.paused() if fetching else ()
-        silent_s = self._silence.seconds(client.last_poll_timestamp(each) for each in fetched)
+        unfetched_s = self._silence.seconds(client.last_poll_timestamp(each) for each in fetched)
+        silent_s = max(unfetched_s, self.ends.silent_s())
         if silent_s > _SILENT_S / 2:
             self._inquiry.ask()
         if silent_s > _SILENT_S:
             servers = self._arguments["bootstrap_servers"]
-            raise BrokerUnavailable(
-                f"Kafka at {servers}: no answer to a fetch for {silent_s:.0f} s{self._inquiry.answer}"
-            )
+            what = "no answer to a fetch" if unfetched_s > _SILENT_S else "no answer"
+            raise BrokerUnavailable(f"Kafka at {servers}: {what} for {silent_s:.0f} s{self._inquiry.answer}")
 
     async def _keep_alive(self, client: AIOKafkaConsumer) -> None:
         """Count as polling although nothing is wanted. Rarely, for a pause throws fetched records away."""
@@ -241,25 +242,22 @@ class KafkaEventSource:
         if wanted:
             await client.commit(wanted)
 
-    def _note_ends(self, client: AIOKafkaConsumer) -> None:
-        if time.monotonic() - self._ends_noted_at < _ENDS_S:
-            return
-        self._ends_noted_at = time.monotonic()
-        ends = {where: client.highwater(where) for where in client.assignment()}
-        self.ends = {
-            Partition(each.topic, each.partition): end for each, end in ends.items() if end is not None
-        }
-
     async def stop(self) -> bool:
         """Leave the group within two seconds; False if the client had to be abandoned. Never raises."""
         client, self._client = self._client, None
         if client is None:
             return True
         try:
-            return await self._thread.call(stop_within(client, _LEAVE_S))
+            return await self._thread.call(self._leave(client))
         except (RuntimeError, OSError) as error:
             log.warning("consumer abandoned: %s", error, extra={"action": "consumer_abandoned"})
             return False
+
+    async def _leave(self, client: AIOKafkaConsumer) -> bool:
+        try:
+            return await stop_within(client, _LEAVE_S)
+        finally:
+            self.ends.close()
 
     @property
     def joined(self) -> bool:

@@ -144,7 +144,12 @@ _ROWS = (
         "threads",
         "Synchronous nodes that go on although their run's time is over; each keeps its slot.",
     ),
-    Metric(MetricName.LAST_POLL_AGE, "gauge", "seconds", "Time since the broker last answered a poll."),
+    Metric(
+        MetricName.LAST_POLL_AGE,
+        "gauge",
+        "seconds",
+        "Time since a broker last answered: a fetch, or the question for the ends, asked every 5 s.",
+    ),
     Metric(
         MetricName.LAST_COMMIT_AGE,
         "gauge",

@@ -51,7 +51,6 @@ class Dispatcher:
         tracker: OffsetTracker,
         committer: Committer,
         max_poll_records: int,
-        on_poll: Callable[[], None] = lambda: None,
         again_s: float = 30.0,
     ) -> None:
         self._source = source
@@ -62,7 +61,6 @@ class Dispatcher:
         self._tracker = tracker
         self._committer = committer
         self._max_poll_records = max_poll_records
-        self._on_poll = on_poll
         self._again_s = again_s
         self._waiting: deque[Delivery] = deque()
         self._running: dict[asyncio.Task[None], Delivery] = {}
@@ -146,7 +144,6 @@ class Dispatcher:
         self._polled_at = time.monotonic()
         if max_records:
             self._gate.release(CONSUME_HOLD)
-        self._on_poll()
         return records
 
     def _start_waiting(self) -> None:

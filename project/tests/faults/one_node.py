@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import time
@@ -18,11 +19,12 @@ from tests.support import wait_until
 
 class Order(TypedDict, total=False):
     """`waits_for`: a file that must be there before the run ends. `broken_while`: a file that makes every run
-    fail for good while it is there.
+    fail for good while it is there, `fails_after` so many seconds.
     """
 
     waits_for: str
     broken_while: str
+    fails_after: float
     done: bool
 
 
@@ -38,6 +40,7 @@ async def work(state: Order, config: RunnableConfig) -> Order:
     }
     os.write(_history(), json.dumps(line).encode() + b"\n")
     if _there(state.get("broken_while")):
+        await asyncio.sleep(state.get("fails_after", 0))
         raise ValueError("this release cannot do that")
     if "waits_for" in state:
         await wait_until(lambda: _there(state["waits_for"]), 3600, "the file")

@@ -53,6 +53,39 @@ def test_row_03_the_broker_is_killed_under_load_and_comes_back(
     assert len({answer.digest for answer in bench.answers(50)}) == 50
 
 
+def test_row_03_the_broker_is_killed_while_every_slot_is_taken(
+    make_bench: Callable[..., Bench], own_broker: Broker
+) -> None:
+    """Nothing is fetched then: the lag grows with the topic all the same, and /readyz says what is wrong."""
+    bench = make_bench(own_broker, partitions=1)
+    long_one = run_of(b=30)
+    worker = bench.worker(http=True, WORKFLOW_MAX_CONCURRENCY="1")
+    bench.publish([long_one, *[run_of() for _ in range(9)]])
+    bench.in_node(long_one.event_id, "b")
+    wait_until_sync(lambda: _lag(worker) == 10, 20, "the lag to be known")
+    bench.publish([run_of() for _ in range(20)])
+    wait_until_sync(lambda: _lag(worker) == 30, 20, "the lag to grow")
+    assert worker.page("/readyz")[0] == 200
+
+    own_broker.kill()
+    wait_until_sync(lambda: worker.page("/readyz")[0] == 503, 30, "the worker not to be ready")
+    _, reason = worker.page("/readyz")
+    taken = worker.metric("langgraph_kafka_slots_taken")
+    own_broker.restart()
+
+    assert "intake paused: consume" in reason
+    assert "no answer for" in reason
+    assert taken == 1
+    wait_until_sync(lambda: _lag(worker) == 0, 90, "all to be settled")
+    assert worker.page("/readyz")[0] == 200
+
+
+def _lag(worker: Worker) -> int:
+    _, page = worker.page("/metrics")
+    lags = [line for line in page.splitlines() if line.startswith("langgraph_kafka_lag_records{")]
+    return sum(int(float(line.split()[-1])) for line in lags)
+
+
 def test_row_03_a_signal_during_the_outage_ends_the_worker_in_time(
     make_bench: Callable[..., Bench], own_broker: Broker, state_url: str | None
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -14,9 +15,12 @@ from uuid import UUID
 import pytest
 
 from kafka_devbroker import Broker
+from kafka_devbroker.net import free_ports
 from tests.chaos.evidence import Answer
 from tests.faults.bench import Bench, Worker
 from tests.langgraph_integration.events import event
+from tests.langgraph_integration.ops.command_line import started
+from tests.langgraph_integration.ops.test_serve import page
 from tests.support import wait_until_sync
 from tests.support.status import status
 from workflow_events import WorkflowEvent
@@ -29,6 +33,7 @@ _LONG_S = float(os.environ.get("LONG_RUN_SECONDS") or 0)
 """How long the long run is at least; 600 for the ten minutes of the fault programme."""
 
 _ANSWERED_S = 5.0
+_GRAPHS = str(Path(__file__).with_name("one_node.json"))
 
 
 @pytest.mark.timeout(600 + 2 * _LONG_S)
@@ -110,12 +115,45 @@ def test_a_graph_broken_by_a_deploy_stops_the_intake_until_it_is_mended(
     assert worker.exit_code() == 0
 
 
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("workers", [2, 8])
+def test_workers_of_one_service_share_the_limit_also_where_the_graph_fails_late(
+    make_bench: Callable[..., Bench], quick_broker: Broker, tmp_path: Path, workers: int
+) -> None:
+    """Each has a hundred places, which all would be taken when the first run fails after a second: at most
+    200 dead letters all the same, then all of them pause.
+    """
+    bench = make_bench(quick_broker, partitions=workers)
+    broken = tmp_path / "broken"
+    broken.touch()
+    bench.publish([_asked(broken_while=str(broken), fails_after=1.0) for _ in range(_MANY)])
+    log, port = tmp_path / "serve.log", free_ports(1)[0]
+    environment = bench.environment() | {"LANGGRAPH_CONFIG": _GRAPHS, "WORKFLOW_HTTP_PORT": str(port)}
+    with started("serve", "--workers", str(workers), log_file=log, environment=environment) as process:
+        wait_until_sync(lambda: _paused(port), 120, "the intake to pause")
+        quiet_since = time.monotonic()
+        wait_until_sync(lambda: time.monotonic() > quiet_since + 3, 10, "what was in flight to end")
+        paused_with = len(bench.letters(0))
+        in_flight = json.loads(page(port, "/readyz")[1])["facts"]["in_flight"]
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(60)
+
+    status.info("%d workers paused after %d dead letters of %d events", workers, paused_with, _MANY)
+    assert in_flight == 0
+    assert 101 <= paused_with <= 200
+    assert code == 0, log.read_text()[-3000:]
+
+
+def _paused(port: int) -> bool:
+    code, text = page(port, "/readyz")
+    return code == 503 and "too many runs" in text and json.loads(text)["facts"]["in_flight"] == 0
+
+
 def _worker(bench: Bench) -> Worker:
-    graphs = str(Path(__file__).with_name("one_node.json"))
-    return bench.worker(LANGGRAPH_CONFIG=graphs, WORKFLOW_EXECUTION_TIMEOUT=f"{_LONG_S + 300}")
+    return bench.worker(LANGGRAPH_CONFIG=_GRAPHS, WORKFLOW_EXECUTION_TIMEOUT=f"{_LONG_S + 300}")
 
 
-def _asked(**order: str) -> WorkflowEvent:
+def _asked(**order: str | float) -> WorkflowEvent:
     return event({"done": False, **order}, event_id=new_event_id(), workflow_id="faults")
 
 

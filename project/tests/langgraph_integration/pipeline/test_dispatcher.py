@@ -310,7 +310,7 @@ async def test_a_run_that_hangs_does_not_keep_a_tripped_limit_from_trying() -> N
         answered = event()
         rig.publish(event(workflow_id="hangs"))
         rig.publish(answered)
-        for _ in range(9):
+        for _ in range(8):
             rig.publish(event())
         await wait_until(lambda: rig.limit.tripped and rig.dispatcher.in_flight == 1)
         bad = False
