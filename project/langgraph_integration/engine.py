@@ -259,7 +259,10 @@ class Engine:
             overdue_threads=self.dispatcher.overdue_threads,
             gate_reasons=self.gate.reasons,
             limit_tripped=self.limit.tripped,
-            commonest_error=self.limit.commonest_error if self.limit.tripped else None,
+            held_by_errors=bool(self.dispatcher.waiting)
+            and self.limit.careful
+            and not self.limit.may_start(self.slots.taken),
+            commonest_error=self.limit.commonest_error if self.limit.tripped or self.limit.careful else None,
             main_loop_beat_s=now - self.watch.beat_at,
             main_loop_worst_lag_s=self.watch.worst_lag_s,
             kafka_loop_beat_s=now - self.kafka.beat_at,

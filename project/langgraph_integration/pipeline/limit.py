@@ -83,6 +83,12 @@ class DeadLetterLimit:
         return self._tripped
 
     @property
+    def careful(self) -> bool:
+        """Whether errors in a row keep all but 10 runs from being in flight; for five minutes at most."""
+        recent = bool(self._ends) and self._ends[-1][0] >= self._clock() - _SPAN_S
+        return recent and not self._tripped and self._errors_in_a_row >= _STREAK
+
+    @property
     def commonest_error(self) -> str:
         """The error type that most runs of the window ended with."""
         counts = Counter(error for _, error in self._ends if error is not None)
@@ -107,7 +113,7 @@ class DeadLetterLimit:
 
     def _allowance(self) -> int:
         left = self._most - self._errors_since(self._clock() - _SPAN_S)
-        return min(left, _CAREFUL) if self._errors_in_a_row >= _STREAK else left + self._successes
+        return min(left, _CAREFUL) if self.careful else left + self._successes
 
     def allows(self, in_flight: int) -> bool:
         """Whether one more run may start now. Tripped: one every 30 s, and one after each success."""

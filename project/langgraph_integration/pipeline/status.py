@@ -32,7 +32,8 @@ class ServiceStatus:
     between our position and the end, `oldest_unsettled_s` the age of the oldest record that was taken
     and is not settled. The loops' `beat` is the age of the last sign of life; `blocked_by` names the run
     that a watchdog found blocking the graphs' loop. `overdue_threads` are synchronous nodes that go on
-    after their run's time is over. `workers` is of how many processes this is told.
+    after their run's time is over. `held_by_errors`: something waits, and errors in a row are why it is not
+    started. `workers` is of how many processes this is told.
     """
 
     started_at: datetime | None = None
@@ -53,6 +54,7 @@ class ServiceStatus:
     overdue_threads: int = 0
     gate_reasons: Mapping[str, str] = field(default_factory=dict)
     limit_tripped: bool = False
+    held_by_errors: bool = False
     commonest_error: str | None = None
     main_loop_beat_s: float | None = None
     main_loop_worst_lag_s: float = 0.0
@@ -94,6 +96,12 @@ def readiness(status: ServiceStatus, limits: StatusLimits | None = None) -> list
         reasons.append(
             "intake paused: too many runs end in dead letters, most of them with "
             f"{status.commonest_error or 'an unknown error'} (WORKFLOW_DEAD_LETTER_LIMIT)"
+        )
+    elif status.held_by_errors:
+        reasons.append(
+            "intake held: the last runs ended in dead letters, most of them with "
+            f"{status.commonest_error or 'an unknown error'}, and until one succeeds no more than 10 are in "
+            "flight (WORKFLOW_DEAD_LETTER_LIMIT)"
         )
     if not (status.partitions or status.joined):
         reasons.append("no partition assigned yet: the group has not answered")

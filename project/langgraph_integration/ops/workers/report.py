@@ -70,6 +70,7 @@ def together(statuses: Mapping[int, ServiceStatus], *, stopping: bool) -> Servic
             for what, cause in each.gate_reasons.items()
         },
         limit_tripped=any(each.limit_tripped for each in of),
+        held_by_errors=any(each.held_by_errors for each in of),
         commonest_error=next((each.commonest_error for each in of if each.commonest_error), None),
         main_loop_beat_s=_worst(each.main_loop_beat_s for each in of),
         main_loop_worst_lag_s=max(each.main_loop_worst_lag_s for each in of),

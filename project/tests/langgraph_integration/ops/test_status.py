@@ -84,6 +84,15 @@ def test_the_dead_letter_limit_names_the_commonest_error() -> None:
     assert "WORKFLOW_DEAD_LETTER_LIMIT" in reason
 
 
+def test_errors_in_a_row_that_hold_what_waits_are_a_reason() -> None:
+    """Long runs in flight and nothing else started: without it the service would seem to idle."""
+    held = replace(WORKING, held_by_errors=True, commonest_error="timeout")
+
+    (reason,) = readiness(held)
+    assert "most of them with timeout" in reason
+    assert len(readiness(replace(held, limit_tripped=True))) == 1
+
+
 def test_a_standby_without_partitions_is_ready_once_the_group_has_answered() -> None:
     """More workers than partitions is a legal set-up."""
     standby = replace(WORKING, partitions=())

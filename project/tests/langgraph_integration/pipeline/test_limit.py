@@ -301,3 +301,16 @@ def test_workers_share_the_window(setting: str, workers: int, share: str) -> Non
 def test_switched_off_is_off_for_every_worker() -> None:
     """0 has no window to share."""
     assert share_of("0", 4) == "0"
+
+
+def test_errors_in_a_row_are_forgotten_after_five_minutes() -> None:
+    """Long runs in flight would keep everything else waiting until one of them ends."""
+    clock = Clock()
+    limit = DeadLetterLimit("0.5/200", clock=clock)
+    for _ in range(5):
+        limit.record("permanent")
+    at_first = limit.careful, limit.may_start(10)
+    clock.now += 301
+
+    assert at_first == (True, False)
+    assert (limit.careful, limit.may_start(10)) == (False, True)
