@@ -9,8 +9,9 @@ from tests.chaos.evidence import CLOCKS_S, Answer, Ask, Evidence, Process, Settl
 from tests.chaos.recipes import NODES
 
 PENDING_S = 5.0
-"""How long after its node's end a checkpoint may still wait for its commit, where nothing else holds it up;
-also how long after a pause or an outage a worker may learn that somebody else has its run.
+"""How long after its node's end a checkpoint may still wait for its commit, where nothing else holds it up,
+and how much longer than its recipe says a node may take; also how long after a pause or an outage a worker
+may learn that somebody else has its run.
 """
 
 Span = tuple[float, float]
@@ -26,13 +27,17 @@ def no_needless_execution(evidence: Evidence) -> Iterator[str]:
     answers, asks = evidence.answers_by_event(), evidence.asks_by_event()
     marks = evidence.settled_by_event()
     for event_id, steps in evidence.steps_by_event().items():
-        course = _Course(steps, marks.get(event_id, []), processes, away, evidence.drain_s)
+        lasts = next((ask.lasts for ask in asks.get(event_id, []) if ask.lasts), {})
+        course = _Course(steps, marks.get(event_id, []), processes, away, evidence.drain_s, lasts)
         for node in NODES:
             runs = [step for step in steps if step.node == node and step.what == "start"]
             needless = [run for run in runs if not course.cut_short(run)]
             if len(needless) > 1:
                 where = ", ".join(f"pid {run.pid} epoch {run.epoch}" for run in needless)
-                yield f"{event_id}: node {node} ran {len(needless)} times to its end ({where})"
+                yield (
+                    f"{event_id}: node {node} ran {len(needless)} times to its end, or was given up for no "
+                    f"reason ({where})"
+                )
             for run in runs:
                 left = course.drain_left(run)
                 if left is not None:
@@ -57,6 +62,8 @@ class _Course:
     processes: Mapping[int, Process]
     away: Sequence[Span]
     drain_s: float
+    lasts: Mapping[str, float]
+    """How long each node takes; its recipe says so."""
 
     def cut_short(self, run: Step) -> bool:
         """Whether this execution did not count: it failed, or its checkpoint may never have been stored."""
@@ -69,9 +76,12 @@ class _Course:
         end = next((each.time for each in own if each.node == run.node and each.what == "end"), None)
         disturbed = sorted([*process.pauses, *self.away])
         if end is None:
+            due = _certain_at(run.time + self.lasts.get(run.node, 0.0), disturbed)
             # whoever was asked to end may cut it short, but not before its time: see `drain_left`
-            stopped = any(until >= run.time - PENDING_S for _, until in disturbed)
-            return process.killed or process.asked_to_end or stopped
+            ends = [process.ended] if process.killed else []
+            ends += [process.asked_at] if process.asked_at is not None else []
+            stopped = any(since <= due and until >= run.time - PENDING_S for since, until in disturbed)
+            return stopped or any(at <= due for at in ends)
         certain = _certain_at(end, disturbed)
         # a pause or an outage in which the lease lapsed, or the end of the process with the write unsent
         return (process.killed and process.ended <= certain) or any(
@@ -133,7 +143,9 @@ def _verdict_before(run: Step, answers: Sequence[Answer], asks: Sequence[Ask]) -
 
 
 def _certain_at(end: float, disturbed: Sequence[Span]) -> float:
-    """When the checkpoint of a node that ended then must be stored; what disturbs the writing puts it off."""
+    """When the checkpoint of a node that ended then must be stored; what disturbs the writing, or the node,
+    puts it off.
+    """
     certain = end + PENDING_S
     for since, until in disturbed:
         if since <= certain and until >= end:
