@@ -164,10 +164,11 @@ def in_flight(
 
     `runs` and `marks` are the steps and log lines by event, of all processes and in the order of time.
     """
-    return any(_is_held(process, steps, marks.get(event_id, [])) for event_id, steps in runs.items())
+    return any(is_held(process, steps, marks.get(event_id, [])) for event_id, steps in runs.items())
 
 
-def _is_held(process: Process, steps: Sequence[Step], marks: Sequence[Settled]) -> bool:
+def is_held(process: Process, steps: Sequence[Step], marks: Sequence[Settled]) -> bool:
+    """The same for one event with these steps and log lines."""
     known = [step for step in steps if step.time <= process.ended + CLOCKS_S]
     if not any(step.pid == process.pid for step in known):
         return False
