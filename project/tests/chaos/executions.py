@@ -6,12 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.chaos.evidence import CLOCKS_S, Answer, Ask, Evidence, Process, Settled, Step
-from tests.chaos.recipes import NODES
+from tests.chaos.recipes import NODES, WAIT_S
 
 PENDING_S = 5.0
 """How long after its node's end a checkpoint may still wait for its commit, where nothing else holds it up,
 and how much longer than its recipe says a node may take; also how long after a pause or an outage a worker
 may learn that somebody else has its run.
+"""
+
+WRITTEN_S = 3.0
+"""How long after a failure the wait before the next try may still be unwritten; less than `WAIT_S` and more
+than a transaction takes.
 """
 
 Span = tuple[float, float]
@@ -44,6 +49,12 @@ def no_needless_execution(evidence: Evidence) -> Iterator[str]:
                     yield (
                         f"{event_id}: node {node} was cut short in pid {run.pid}, epoch {run.epoch}, by an "
                         f"orderly end, with {left:.1f} s of the drain left"
+                    )
+                failed = course.waited_too_short(run, asks.get(event_id, []))
+                if failed is not None:
+                    yield (
+                        f"{event_id}: node {node} ran again in pid {run.pid}, epoch {run.epoch}, "
+                        f"{run.time - failed.time:.3f} s after it was told to wait {WAIT_S:g} s"
                     )
                 verdict = _verdict_before(run, answers.get(event_id, []), asks.get(event_id, []))
                 if verdict is not None and not course.unaware(run):
@@ -102,6 +113,21 @@ class _Course:
             return None
         left = process.asked_at + self.drain_s - process.ended
         return left if left > CLOCKS_S else None
+
+    def waited_too_short(self, run: Step, asks: Sequence[Ask]) -> Step | None:
+        """The failure that told this node to wait, if it ran again before that was over. The wait may be lost
+        with a process that ends, stops or loses its store before it is written; a greater attempt has none.
+        """
+        failed = next((each for each in self.steps if each.what == "raise" and each.node == run.node), None)
+        if not any(ask.kind == "told-to-wait" for ask in asks) or failed is None or run.time <= failed.time:
+            return None
+        process = self.processes.get(failed.pid)
+        written = failed.time + WRITTEN_S
+        lost = [(process.ended, process.ended), *process.pauses] if process else []
+        unwritten = any(since <= written and until >= failed.time for since, until in [*lost, *self.away])
+        raised = any(ask.attempt > 1 and ask.time <= run.time + CLOCKS_S for ask in asks)
+        early = run.time + CLOCKS_S < failed.time + WAIT_S
+        return failed if early and not unwritten and not raised else None
 
     def unaware(self, run: Step) -> bool:
         """Whether its process may not have known yet that its lease had lapsed: because it had been stopped,

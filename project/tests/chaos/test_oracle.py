@@ -334,6 +334,28 @@ def _five_owners_in_a_row_lose_a_run(evidence: Evidence) -> None:
         evidence.steps.append(Step(DEADLY, "a", "start", number - 5, 10 + number, 61.0 + 5 * number))
 
 
+def _told_to_wait(evidence: Evidence, lost: float, again: float) -> None:
+    """A node failed in w3 at 96.05, which was killed then, and ran again in w2."""
+    evidence.asks[2] = replace(evidence.asks[2], time=95.0, kind="told-to-wait")
+    evidence.processes.append(Process("w3", 3, 80.0, lost, -9))
+    evidence.processes[1] = replace(evidence.processes[1], started=90.0)
+    evidence.steps = [step for step in evidence.steps if step.event_id != DEADLY]
+    evidence.steps += [
+        Step(DEADLY, "a", "start", 1, 3, 96.0),
+        Step(DEADLY, "a", "raise", 1, 3, 96.05),
+        *_steps(DEADLY, 2, again, epoch=2),
+    ]
+
+
+def _an_heir_does_not_wait(evidence: Evidence) -> None:
+    _told_to_wait(evidence, 99.5, 101.5)
+
+
+def _a_process_does_not_wait(evidence: Evidence) -> None:
+    _told_to_wait(evidence, 103.0, 101.0)
+    evidence.steps = [replace(step, pid=3) if step.event_id == DEADLY else step for step in evidence.steps]
+
+
 def _a_commit_runs_ahead_of_a_second_attempt(evidence: Evidence) -> None:
     evidence.samples[2] = Sample(106.2, {0: 6}, {0: 6})
 
@@ -456,6 +478,8 @@ WRONG: list[tuple[str, Spoil]] = [
     ("I3", _a_node_is_given_up_long_before_a_kill),
     ("I3", _a_node_is_given_up_long_before_a_stop),
     ("I3", _five_owners_in_a_row_lose_a_run),
+    ("I3", _an_heir_does_not_wait),
+    ("I3", _a_process_does_not_wait),
     ("I4", _a_commit_runs_ahead),
     ("I4", _a_commit_runs_ahead_of_a_refusal),
     ("I4", _a_repeated_ask_is_passed_over),
@@ -517,6 +541,19 @@ def _a_drain_without_an_end(evidence: Evidence) -> None:
     evidence.steps.append(Step(DEADLY, "a", "start", 0, 3, 70.0))
 
 
+def _a_wait_that_was_kept(evidence: Evidence) -> None:
+    _told_to_wait(evidence, 99.5, 102.1)
+
+
+def _a_wait_that_was_not_written(evidence: Evidence) -> None:
+    _told_to_wait(evidence, 96.2, 99.0)
+
+
+def _a_wait_that_a_greater_attempt_ended(evidence: Evidence) -> None:
+    _told_to_wait(evidence, 99.5, 101.5)
+    evidence.asks.append(Ask("raised", DEADLY, 2, 0, 6, 101.0, "told-to-wait"))
+
+
 @pytest.mark.parametrize(
     "excused",
     [
@@ -525,6 +562,9 @@ def _a_drain_without_an_end(evidence: Evidence) -> None:
         _a_lease_lost_in_a_pause,
         _a_start_noted_after_a_pause,
         _a_drain_without_an_end,
+        _a_wait_that_was_kept,
+        _a_wait_that_was_not_written,
+        _a_wait_that_a_greater_attempt_ended,
     ],
     ids=lambda excused: excused.__name__.strip("_"),
 )

@@ -107,7 +107,7 @@ def _letters_of(answer: Answer, letters: Sequence[Letter]) -> list[Letter]:
 
 def _endings(first: Ask) -> set[str]:
     match first.kind:
-        case "good" | "flaky" | "deadly":
+        case "good" | "flaky" | "told-to-wait" | "deadly":
             return {"success"}
         case "failing":
             return {"failure"}
@@ -126,7 +126,7 @@ def _reason(first: Ask) -> str | None:
             return "retries-exhausted"
         case "crash-loop":
             return "crash-loop"
-        case "good" | "flaky" | "deadly" | "failing":
+        case "good" | "flaky" | "told-to-wait" | "deadly" | "failing":
             return None
         case None:
             return "invalid"
