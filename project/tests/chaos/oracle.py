@@ -10,7 +10,7 @@ from itertools import groupby
 from tests.chaos.evidence import CLOCKS_S, ErrorLine, Evidence, Process
 from tests.chaos.executions import no_needless_execution
 from tests.chaos.owed import answers_to, refusals
-from tests.chaos.repeats import MOVE_S, only_known_repeats
+from tests.chaos.repeats import REBALANCE_S, only_known_repeats
 from tests.chaos.verdicts import one_verdict
 
 STALE_S = 60.0
@@ -146,8 +146,8 @@ def _is_the_librarys(line: ErrorLine, broker_away: bool, evidence: Evidence, lag
     if broker_away or _stood_still(line, evidence, lags):
         return True
     if "OffsetCommit failed" in line.text:
-        # of a generation that is over; a member that is not known any more was too slow itself
-        return "UnknownMemberId" not in line.text and _moved(line.time, evidence)
+        # of a generation that is over, or of a member that was too slow to join the next one
+        return _moved(line.time, evidence)
     return "StaleMetadata: Broker id" in line.text and "broker" in _away(evidence, line.time, STALE_S)
 
 
@@ -174,7 +174,7 @@ def _moved(at: float, evidence: Evidence) -> bool:
     """Whether a member came, went or stopped not long before."""
     moves = [time for each in evidence.processes for time in (each.started, each.ended)]
     moves += [time for each in evidence.processes for pause in each.pauses for time in pause]
-    return any(at - MOVE_S <= time <= at + CLOCKS_S for time in moves)
+    return any(at - REBALANCE_S <= time <= at + CLOCKS_S for time in moves)
 
 
 INVARIANTS: Mapping[str, Invariant] = {

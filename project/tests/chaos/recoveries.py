@@ -19,6 +19,8 @@ class Recovery:
     back_at: float
     """The first sign of life by another process: a node begins, or the verdict is settled."""
     heir: int
+    disturbed: bool
+    """Broker or database were away for some of that time."""
 
     @property
     def seconds(self) -> float:
@@ -34,13 +36,17 @@ def recoveries(evidence: Evidence) -> list[Recovery]:
         recovery
         for killed in evidence.kills()
         for event_id, steps in runs.items()
-        for recovery in _of_run(event_id, killed, steps, marks.get(event_id, []))
+        for recovery in _of_run(event_id, killed, steps, marks.get(event_id, []), evidence.outages)
     ]
     return sorted(found, key=lambda each: each.back_at)
 
 
 def _of_run(
-    event_id: str, killed: Process, steps: Sequence[Step], marks: Sequence[Settled]
+    event_id: str,
+    killed: Process,
+    steps: Sequence[Step],
+    marks: Sequence[Settled],
+    outages: Sequence[tuple[float, float, str]],
 ) -> Iterator[Recovery]:
     if not is_held(killed, steps, marks):
         return
@@ -50,7 +56,8 @@ def _of_run(
     signs = [(each.time, each.pid) for each in [*steps, *marks] if each.pid != killed.pid]
     back = min((sign for sign in signs if sign[0] > killed.ended), default=None)
     if back is not None:
-        yield Recovery(event_id, killed.ended, *back)
+        disturbed = any(since <= back[0] and until >= killed.ended for since, until, _ in outages)
+        yield Recovery(event_id, killed.ended, *back, disturbed)
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -11,10 +11,13 @@ from itertools import pairwise
 from tests.chaos.evidence import CLOCKS_S, Answer, Ask, Evidence, Letter, Process, Settled, Step
 from tests.chaos.owed import STAMPS_S, answers_to, is_verdict_for, refusals
 
-MOVE_S = 4.0
-"""How long after a process came, went or stopped its partitions may still move: its session, and a round of
-joining again. After an outage everybody may have to.
+REBALANCE_S = 15.0
+"""How long after a process came, went or stopped partitions may still move: its start or its session, and the
+ten seconds that the others have to join again. Who does not is not known any more, and joins once more.
 """
+
+BACK_S = 4.0
+"""How long after an outage a verdict may be appended that its sender gives up, having queued it before."""
 
 SENT_S = 1.0
 """How long before its append a verdict may have been sent, and its sender lost in between. Less than what is
@@ -170,7 +173,7 @@ class _Trouble:
 
     @classmethod
     def of(cls, evidence: Evidence) -> _Trouble:
-        losses = [_Loss(since, until, MOVE_S) for since, until, _ in evidence.outages]
+        losses = [_Loss(since, until, BACK_S) for since, until, _ in evidence.outages]
         losses += [_Loss(each.ended, each.ended, SENT_S, each) for each in evidence.kills()]
         losses += [
             _Loss(since, until, SENT_S, each) for each in evidence.processes for since, until in each.pauses
@@ -199,8 +202,8 @@ class _Trouble:
     def of_partitions(self, since: float, until: float) -> int:
         """How often a record may have been delivered again that has no row to say that it is done with."""
         moves = [*self.ends, *self.starts]
-        away = sum(begun <= until and over >= since - MOVE_S - CLOCKS_S for begun, over in self.outages)
-        return away + sum(since - MOVE_S <= at <= until + CLOCKS_S for at, _ in moves)
+        away = sum(begun <= until and over >= since - REBALANCE_S - CLOCKS_S for begun, over in self.outages)
+        return away + sum(since - REBALANCE_S <= at <= until + CLOCKS_S for at, _ in moves)
 
 
 def _unexplained(gaps: Sequence[Gap], causes: Sequence[Cause]) -> int:

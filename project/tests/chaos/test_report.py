@@ -64,10 +64,12 @@ def test_a_run_that_waited_for_its_next_try_is_no_take_over() -> None:
 def test_the_report_tells_and_shows_the_take_overs() -> None:
     """In the table, in the summary and in the picture."""
     evidence = good_run()
+    evidence.outages.append((104.0, 104.5, "store"))
     summary = Summary.of(SETTINGS, evidence, judge(evidence), 0.0)
 
     assert summary.recovery_s == {"median": 2.75, "p95": 2.75, "largest": 2.75}
     assert "| 1; s until then: median 2.8, p95 2.8, largest 2.8 |" in summary.text()
+    assert "| of them without an outage | 0; s" in summary.text()
     assert f"<title>{DEADLY} taken over, 2.8 s after the kill</title>" in timeline(evidence)
 
 
