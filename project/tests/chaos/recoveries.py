@@ -53,8 +53,9 @@ def _of_run(
     own = [step for step in steps if step.pid == killed.pid and step.time <= killed.ended]
     if own and own[-1].what == "raise":
         return
-    signs = [(each.time, each.pid) for each in [*steps, *marks] if each.pid != killed.pid]
-    back = min((sign for sign in signs if sign[0] > killed.ended), default=None)
+    signs = [(step.time, step.pid) for step in steps] + [(mark.time, mark.pid) for mark in marks]
+    theirs = [(at, pid) for at, pid in signs if at > killed.ended and pid != killed.pid]
+    back = min(theirs, default=None)
     if back is not None:
         disturbed = any(since <= back[0] and until >= killed.ended for since, until, _ in outages)
         yield Recovery(event_id, killed.ended, *back, disturbed)
