@@ -265,6 +265,22 @@ def test_a_moment_that_is_shorter_than_the_lease_excuses_nothing() -> None:
     machine.teardown()
 
 
+def test_nobody_else_runs_what_has_its_lease() -> None:
+    """The same event on the other worker's partition, while time passes that no lease lapses in."""
+    machine = Pipeline()
+    machine.ask(event_id=EVENTS[0], number=0, attempt=1)
+    machine.poll("a")
+    _next_of(machine.world, "claim", "done")
+    machine.time_passes(LEASE_S / 2)
+    machine.ask(event_id=EVENTS[0], number=1, attempt=1)
+    machine.poll("b")
+    _next_of(machine.world, "claim", "done")
+    machine.time_passes(1.0)
+
+    machine.teardown()
+    assert not machine.world.excuses
+
+
 def _has(world: World, what: str) -> bool:
     return any(step.what == what for step in world.steps)
 

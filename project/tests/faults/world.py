@@ -39,6 +39,7 @@ from langgraph_integration.retry import RetryConfig
 from langgraph_integration.store import MemoryDatabase
 from langgraph_integration.store.ledger import StoreLedger
 from langgraph_integration.store.memory import MemoryBackend
+from langgraph_integration.store.runs import RunRow
 from tests.langgraph_integration.memory_source import MemoryTopic
 from workflow_events import WorkflowEvent, WorkflowResultEvent
 from workflow_events.codec import decode_result
@@ -87,12 +88,26 @@ class OwnTime(asyncio.SelectorEventLoop):
             self.settle()
 
 
+class Rows(dict[str, RunRow]):
+    """The runs, and until when each lease of theirs was told to last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lease_ends: dict[tuple[str, int], int] = {}
+
+    def __setitem__(self, event_id: str, row: RunRow) -> None:
+        self.lease_ends[event_id, row.epoch] = row.lease_until
+        super().__setitem__(event_id, row)
+
+
 class Database(MemoryDatabase):
     """With the loop's clock."""
 
     def __init__(self, loop: OwnTime) -> None:
         super().__init__()
         self._loop = loop
+        self.rows = Rows()
+        self.runs = self.rows
 
     def now(self) -> int:
         return round(self._loop.now * 1000)
@@ -124,7 +139,7 @@ class World:
         """How often an event may have run for another reason than that it was asked for."""
         self.early: list[UUID] = []
         """What ran before its wait was over."""
-        self.lapsed: set[tuple[UUID, int]] = set()
+        self.lapsed: set[tuple[str, int]] = set()
         """Leases that ended under a live run: event id and epoch."""
         self.asked: list[tuple[Partition, int, UUID, int]] = []
         self.steps: list[Step] = []
@@ -305,14 +320,10 @@ class Worker:
         each lease.
         """
         for event_id, run in self.handler.live.items():
-            row = self.world.database.find_run(id_text(event_id))
-            lease = (event_id, run.lease.epoch)
-            held = (
-                row is not None
-                and row.epoch == run.lease.epoch
-                and row.lease_until > self.world.database.now()
-            )
-            if not held and lease not in self.world.lapsed:
+            lease = (id_text(event_id), run.lease.epoch)
+            # somebody who has it before that end has taken it too early
+            over = self.world.database.rows.lease_ends[lease] <= self.world.database.now()
+            if over and lease not in self.world.lapsed:
                 self.world.lapsed.add(lease)
                 self.world.excuses[event_id] += 1
 
