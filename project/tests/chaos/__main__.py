@@ -15,8 +15,8 @@ from tests.chaos.report import Summary, write_report
 from tests.chaos.settings import RunSettings
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The exit code."""
+def told(arguments: list[str] | None = None) -> RunSettings:
+    """The settings that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--seconds", type=float, default=60.0)
@@ -27,18 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--static", action="store_true", help="static membership")
     parser.add_argument("--report", type=Path, help="a folder that does not exist yet")
     given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     report = given.report or working_folder() / f"{given.store}-{given.nodes}-{given.seed}"
-    settings = RunSettings(
-        seed=given.seed,
-        report=report,
-        seconds=given.seconds,
-        store=given.store,
-        workers=given.workers,
-        nodes=given.nodes,
-        static=given.static,
-        mood=MOODS[given.mood],
-    )
+    return RunSettings(**{**vars(given), "report": report})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code."""
+    settings = told(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.info("%s", settings.command())
     began = time.time()
     with prepared(settings) as run:

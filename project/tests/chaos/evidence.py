@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tests.chaos.recipes import Kind, Role
 
 CLOCKS_S = 0.05
 """Two clocks of one machine, milliseconds at the broker, and the way of a log line."""
+
+
+SIZES_EVERY_S, LAG_S = 0.5, 1.0
+"""How often a worker notes its size, and how late that may be without being called a lag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,8 @@ class Ask:
     offset: int
     time: float
     kind: Kind | None = None
+    lasts: Mapping[str, float] = field(default_factory=dict)
+    """How long its recipe makes each node last; nothing for a record without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +197,17 @@ class Evidence:
         found: defaultdict[str, list[Settled]] = defaultdict(list)
         for each in sorted(self.settled, key=lambda settled: settled.time):
             found[each.event_id].append(each)
+        return found
+
+    def lags(self) -> Mapping[int, list[tuple[float, float]]]:
+        """By process, the times in which its event loop did not get to note its size, as it does twice a
+        second; up to `LAG_S` is nothing to be told of.
+        """
+        found: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
+        sizes = sorted(self.sizes, key=lambda size: (size.pid, size.time))
+        for one, other in pairwise(sizes):
+            if one.pid == other.pid and other.time - one.time > SIZES_EVERY_S + LAG_S:
+                found[one.pid].append((one.time + SIZES_EVERY_S, other.time))
         return found
 
     def kills(self) -> list[Process]:

@@ -6,11 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.chaos.evidence import CLOCKS_S, Answer, Ask, Evidence, Process, Settled, Step
-from tests.chaos.recipes import NODES
+from tests.chaos.recipes import NODES, WAIT_S
 
 PENDING_S = 5.0
-"""How long after its node's end a checkpoint may still wait for its commit, where nothing else holds it up;
-also how long after a pause or an outage a worker may learn that somebody else has its run.
+"""How long after its node's end a checkpoint may still wait for its commit, where nothing else holds it up,
+and how much longer than its recipe says a node may take; also how long after a pause or an outage a worker
+may learn that somebody else has its run.
+"""
+
+WRITTEN_S = 3.0
+"""How long after a failure the wait before the next try may still be unwritten; less than `WAIT_S` and more
+than a transaction takes.
 """
 
 Span = tuple[float, float]
@@ -26,19 +32,29 @@ def no_needless_execution(evidence: Evidence) -> Iterator[str]:
     answers, asks = evidence.answers_by_event(), evidence.asks_by_event()
     marks = evidence.settled_by_event()
     for event_id, steps in evidence.steps_by_event().items():
-        course = _Course(steps, marks.get(event_id, []), processes, away, evidence.drain_s)
+        lasts = next((ask.lasts for ask in asks.get(event_id, []) if ask.lasts), {})
+        course = _Course(steps, marks.get(event_id, []), processes, away, evidence.drain_s, lasts)
         for node in NODES:
             runs = [step for step in steps if step.node == node and step.what == "start"]
             needless = [run for run in runs if not course.cut_short(run)]
             if len(needless) > 1:
                 where = ", ".join(f"pid {run.pid} epoch {run.epoch}" for run in needless)
-                yield f"{event_id}: node {node} ran {len(needless)} times to its end ({where})"
+                yield (
+                    f"{event_id}: node {node} ran {len(needless)} times to its end, or was given up for no "
+                    f"reason ({where})"
+                )
             for run in runs:
                 left = course.drain_left(run)
                 if left is not None:
                     yield (
                         f"{event_id}: node {node} was cut short in pid {run.pid}, epoch {run.epoch}, by an "
                         f"orderly end, with {left:.1f} s of the drain left"
+                    )
+                failed = course.waited_too_short(run, asks.get(event_id, []))
+                if failed is not None:
+                    yield (
+                        f"{event_id}: node {node} ran again in pid {run.pid}, epoch {run.epoch}, "
+                        f"{run.time - failed.time:.3f} s after it was told to wait {WAIT_S:g} s"
                     )
                 verdict = _verdict_before(run, answers.get(event_id, []), asks.get(event_id, []))
                 if verdict is not None and not course.unaware(run):
@@ -57,6 +73,8 @@ class _Course:
     processes: Mapping[int, Process]
     away: Sequence[Span]
     drain_s: float
+    lasts: Mapping[str, float]
+    """How long each node takes; its recipe says so."""
 
     def cut_short(self, run: Step) -> bool:
         """Whether this execution did not count: it failed, or its checkpoint may never have been stored."""
@@ -69,9 +87,12 @@ class _Course:
         end = next((each.time for each in own if each.node == run.node and each.what == "end"), None)
         disturbed = sorted([*process.pauses, *self.away])
         if end is None:
+            due = _certain_at(run.time + self.lasts.get(run.node, 0.0), disturbed)
             # whoever was asked to end may cut it short, but not before its time: see `drain_left`
-            stopped = any(until >= run.time - PENDING_S for _, until in disturbed)
-            return process.killed or process.asked_to_end or stopped
+            ends = [process.ended] if process.killed else []
+            ends += [process.asked_at] if process.asked_at is not None else []
+            stopped = any(since <= due and until >= run.time - PENDING_S for since, until in disturbed)
+            return stopped or any(at <= due for at in ends)
         certain = _certain_at(end, disturbed)
         # a pause or an outage in which the lease lapsed, or the end of the process with the write unsent
         return (process.killed and process.ended <= certain) or any(
@@ -92,6 +113,21 @@ class _Course:
             return None
         left = process.asked_at + self.drain_s - process.ended
         return left if left > CLOCKS_S else None
+
+    def waited_too_short(self, run: Step, asks: Sequence[Ask]) -> Step | None:
+        """The failure that told this node to wait, if it ran again before that was over. The wait may be lost
+        with a process that ends, stops or loses its store before it is written; a greater attempt has none.
+        """
+        failed = next((each for each in self.steps if each.what == "raise" and each.node == run.node), None)
+        if not any(ask.kind == "told-to-wait" for ask in asks) or failed is None or run.time <= failed.time:
+            return None
+        process = self.processes.get(failed.pid)
+        written = failed.time + WRITTEN_S
+        lost = [(process.ended, process.ended), *process.pauses] if process else []
+        unwritten = any(since <= written and until >= failed.time for since, until in [*lost, *self.away])
+        raised = any(ask.attempt > 1 and ask.time <= run.time + CLOCKS_S for ask in asks)
+        early = run.time + CLOCKS_S < failed.time + WAIT_S
+        return failed if early and not unwritten and not raised else None
 
     def unaware(self, run: Step) -> bool:
         """Whether its process may not have known yet that its lease had lapsed: because it had been stopped,
@@ -133,7 +169,9 @@ def _verdict_before(run: Step, answers: Sequence[Answer], asks: Sequence[Ask]) -
 
 
 def _certain_at(end: float, disturbed: Sequence[Span]) -> float:
-    """When the checkpoint of a node that ended then must be stored; what disturbs the writing puts it off."""
+    """When the checkpoint of a node that ended then must be stored; what disturbs the writing, or the node,
+    puts it off.
+    """
     certain = end + PENDING_S
     for since, until in disturbed:
         if since <= certain and until >= end:
@@ -152,10 +190,11 @@ def in_flight(
 
     `runs` and `marks` are the steps and log lines by event, of all processes and in the order of time.
     """
-    return any(_is_held(process, steps, marks.get(event_id, [])) for event_id, steps in runs.items())
+    return any(is_held(process, steps, marks.get(event_id, [])) for event_id, steps in runs.items())
 
 
-def _is_held(process: Process, steps: Sequence[Step], marks: Sequence[Settled]) -> bool:
+def is_held(process: Process, steps: Sequence[Step], marks: Sequence[Settled]) -> bool:
+    """The same for one event with these steps and log lines."""
     known = [step for step in steps if step.time <= process.ended + CLOCKS_S]
     if not any(step.pid == process.pid for step in known):
         return False

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, TypedDict
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 
+from tests.chaos.recipes import WAIT_S
+
 HISTORY_VARIABLE = "CHAOS_HISTORY"
 
 What = Literal["start", "end", "raise", "die"]
@@ -25,6 +27,16 @@ class Recipe(TypedDict):
     node: str
     times: int
     seconds: dict[str, float]
+
+
+class TooManyRequests(Exception):
+    """What a client of a model's server raises when that says 429: it carries the answer and its headers."""
+
+    def __init__(self) -> None:
+        super().__init__("the model's server has too much to do")
+        self.status_code = 429
+        self.response = self
+        self.headers = {"retry-after": f"{WAIT_S:g}"}
 
 
 class ChaosState(TypedDict, total=False):
@@ -70,6 +82,9 @@ class Node:
         if kind == "exhausted" or (kind == "flaky" and tries <= self.recipe["times"]):
             self.note("raise")
             raise ConnectionError("the model's server does not answer")
+        if kind == "told-to-wait" and tries == 1:
+            self.note("raise")
+            raise TooManyRequests
         if kind == "broken" or (kind == "mended" and tries == 1):
             self.note("raise")
             raise ValueError("the request makes no sense")

@@ -74,7 +74,10 @@ ENDURING = Mood(
 )
 """For long runs: as many kills as the answers that must come between them allow."""
 
-MOODS: Mapping[str, Mood] = {"fierce": Mood(), "enduring": ENDURING}
+BRIEF = Mood(broker_every=25.0, store_every=12.0, pause_every=9.0, leave_every=9.0)
+"""For twenty seconds, in which everything is to happen once."""
+
+MOODS: Mapping[str, Mood] = {"fierce": Mood(), "enduring": ENDURING, "brief": BRIEF}
 
 
 def schedule(seed: int, seconds: float, workers: list[str], mood: Mood, *, nodes: int = 1) -> list[Deed]:

@@ -21,6 +21,7 @@ from tests.chaos.crew import Crew
 from tests.chaos.evidence import Answer, ErrorLine, Evidence, Letter, Process, Settled, Size, Step
 from tests.chaos.graph import HISTORY_VARIABLE
 from tests.chaos.journal import Journal, Publisher
+from tests.chaos.kept import keep
 from tests.chaos.nemesis import Nemesis, points_in_turn, schedule
 from tests.chaos.nursery import Life
 from tests.chaos.recipes import planned
@@ -65,7 +66,7 @@ class Run:
         self.publisher = Publisher(
             servers,
             EVENTS,
-            planned(settings.seed, deadly=settings.mood.deadly),
+            planned(settings.seed, deadly=settings.pressure.deadly),
             self.journal,
             room=self._room,
             most=settings.events,
@@ -80,9 +81,11 @@ class Run:
         self.at_work = AtWork(self.history)
         stack.callback(self.at_work.close)
         self.nemesis = Nemesis(
-            schedule(settings.seed, settings.seconds, settings.names, settings.mood, nodes=settings.nodes),
+            schedule(
+                settings.seed, settings.seconds, settings.names, settings.pressure, nodes=settings.nodes
+            ),
             self.crew,
-            mood=settings.mood,
+            mood=settings.pressure,
             points=points_in_turn(settings.seed),
             busy=self.at_work.is_busy,
             answered=lambda: len(self.answered),
@@ -110,7 +113,9 @@ class Run:
         for watcher in self.watchers:
             watcher.end()
         self.commits.end()
-        return self._evidence()
+        evidence = self._evidence()
+        keep(evidence, self.folder)
+        return evidence
 
     def _come_to_rest(self) -> None:
         """Wait until nothing is left to do; the oracle says what is, if the time is up."""
@@ -128,7 +133,7 @@ class Run:
         log.warning("not at rest after %g s", self.settings.settle)
 
     def _room(self) -> int:
-        return self.settings.mood.outstanding - (self.publisher.asked - len(self.answered))
+        return self.settings.pressure.outstanding - (self.publisher.asked - len(self.answered))
 
     def _take_answer(self, message: Message) -> None:
         answer = answer_of(message)

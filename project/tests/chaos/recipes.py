@@ -15,10 +15,16 @@ from workflow_events import EventType
 
 NODES = ("a", "b", "c")
 
-Kind = Literal["good", "flaky", "exhausted", "broken", "mended", "failing", "deadly", "crash-loop"]
-"""What a run does: passes; fails and passes by itself after some tries; never passes; is broken for good, or
-until it is asked again; says no; ends its process some times, or each time.
+Kind = Literal[
+    "good", "flaky", "told-to-wait", "exhausted", "broken", "mended", "failing", "deadly", "crash-loop"
+]
+"""What a run does: passes; fails and passes by itself after some tries; fails once and is told to come again
+after `WAIT_S`; never passes; is broken for good, or until it is asked again; says no; ends its process some
+times, or each time.
 """
+
+WAIT_S = 6.0
+"""A wait that is written down and gives its slot back: it outlives the process."""
 
 Role = Literal["first", "again", "raised", "conflict", "garbage", "keyed-garbage", "other-type"]
 """Why a record is there: the first ask of an event, the same ask again, one with a greater attempt, one with
@@ -26,8 +32,9 @@ another payload; bytes nobody can read, without and with an id; an event that as
 """
 
 _KINDS: dict[Kind, float] = {
-    "good": 0.88,
+    "good": 0.872,
     "flaky": 0.04,
+    "told-to-wait": 0.008,
     "exhausted": 0.01,
     "broken": 0.02,
     "mended": 0.02,

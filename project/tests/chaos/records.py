@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import Message
@@ -34,6 +34,7 @@ def asks_on(bootstrap_servers: str, topic: str, journal: Sequence[dict[str, Any]
                 offset,
                 appended_at(message),
                 kind,
+                _lasts(message),
             )
         )
 
@@ -43,11 +44,24 @@ def asks_on(bootstrap_servers: str, topic: str, journal: Sequence[dict[str, Any]
     return sorted(asks, key=lambda ask: (ask.partition, ask.offset))
 
 
+def _data(message: Message) -> dict[str, Any] | None:
+    """What it gives its graph; None = nobody can read it."""
+    try:
+        data: dict[str, Any] = json.loads(message.value() or b"")["payload"]["data"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return data
+
+
+def _lasts(message: Message) -> Mapping[str, float]:
+    recipe = (_data(message) or {}).get("recipe")
+    return recipe["seconds"] if recipe else {}
+
+
 def _guess(message: Message) -> tuple[Role, Kind | None]:
     """For a record on the topic whose acknowledgement never came."""
-    try:
-        data = json.loads(message.value() or b"")["payload"]["data"]
-    except (ValueError, KeyError, TypeError):
+    data = _data(message)
+    if data is None:
         return ("keyed-garbage", None) if message.key() else ("garbage", None)
     if "recipe" not in data:
         return "other-type", None

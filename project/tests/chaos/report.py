@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from langgraph_integration.pipeline.faults import FAULT_POINTS
 from tests.chaos.evidence import Evidence
 from tests.chaos.executions import in_flight
+from tests.chaos.recoveries import Recovery, quantile, recoveries
 from tests.chaos.settings import RunSettings
 from tests.chaos.timeline import timeline
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.chaos.programme import Run
 
 _SHOWN = 20
+_SHARES: Mapping[str, float] = {"median": 0.5, "p95": 0.95, "largest": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,13 @@ class Summary:
     repeated_executions: int
     repeated_answers: int
     largest_lag: int
+    takeovers: int
+    """Runs that a kill interrupted and another process went on with."""
+    recovery_s: Mapping[str, float]
+    """How long that took: median, 95th percentile, largest."""
+    calm_takeovers: int
+    """Those with broker and database there all the time."""
+    calm_recovery_s: Mapping[str, float]
     broken: Mapping[str, Sequence[str]]
 
     @property
@@ -57,6 +66,8 @@ class Summary:
         starts = Counter((step.event_id, step.node) for step in evidence.steps if step.what == "start")
         copies = Counter((answer.event_id, answer.attempt) for answer in evidence.answers)
         runs, marks = evidence.steps_by_event(), evidence.settled_by_event()
+        taken = recoveries(evidence)
+        calm = [each for each in taken if not each.disturbed]
         return cls(
             command=settings.command(),
             store=settings.store,
@@ -76,6 +87,10 @@ class Summary:
             repeated_executions=sum(count - 1 for count in starts.values()),
             repeated_answers=sum(count - 1 for count in copies.values()),
             largest_lag=max((sample.lag for sample in evidence.samples), default=0),
+            takeovers=len(taken),
+            recovery_s=_quantiles(taken),
+            calm_takeovers=len(calm),
+            calm_recovery_s=_quantiles(calm),
             broken=broken,
         )
 
@@ -83,6 +98,7 @@ class Summary:
         """The page."""
         points = ", ".join(f"{name} {self.by_point.get(name, 0)}" for name in FAULT_POINTS)
         outages = ", ".join(f"{number} of the {what}" for what, number in self.outages.items()) or "none"
+        waits, calm = map(_listed, (self.recovery_s, self.calm_recovery_s))
         share = 100 * self.kills_in_flight / max(1, self.kills)
         lines = [
             f"# Fault programme, seed {self.seed}: {'all invariants hold' if self.good else 'BROKEN'}",
@@ -100,14 +116,31 @@ class Summary:
             f"| node executions, repeated | {self.executions:,}, {self.repeated_executions:,} |",
             f"| repeated results | {self.repeated_answers:,} |",
             f"| largest lag | {self.largest_lag:,} |",
+            f"| runs taken over after a kill | {self.takeovers:,}; s until then: {waits} |",
+            f"| of them without an outage | {self.calm_takeovers:,}; s until then: {calm} |",
             "",
             "![time line](timeline.svg)",
             "",
         ]
-        for name, found in self.broken.items():
-            lines.append(f"- **{name}**: " + ("holds" if not found else f"{len(found)} contradictions"))
-            lines += [f"  - {each}" for each in found[:_SHOWN]]
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines + findings(self.broken)) + "\n"
+
+
+def _quantiles(taken: Sequence[Recovery]) -> Mapping[str, float]:
+    seconds = [each.seconds for each in taken]
+    return {name: round(quantile(seconds, share), 2) for name, share in _SHARES.items()}
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1f}" for name, value in values.items())
+
+
+def findings(broken: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line for each invariant, and for the first of what contradicts it."""
+    lines: list[str] = []
+    for name, found in broken.items():
+        lines.append(f"- **{name}**: " + ("holds" if not found else f"{len(found)} contradictions"))
+        lines += [f"  - {each}" for each in found[:_SHOWN]]
+    return lines
 
 
 def write_report(run: Run, evidence: Evidence, summary: Summary) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.nemesis import MOODS, Mood
@@ -31,7 +31,12 @@ class RunSettings:
     """How long a worker that is asked to end may let its runs go on."""
     settle: float = 120.0
     """How long the end may take after the last fault."""
-    mood: Mood = field(default_factory=Mood)
+    mood: str = "fierce"
+    """A name of `nemesis.MOODS`: how hard it is on them."""
+
+    @property
+    def pressure(self) -> Mood:
+        return MOODS[self.mood]
 
     @property
     def names(self) -> list[str]:
@@ -40,6 +45,5 @@ class RunSettings:
     def command(self) -> str:
         """What repeats this run."""
         parts = [f"python -m tests.chaos --seed {self.seed} --seconds {self.seconds:g} --store {self.store}"]
-        mood = next((name for name, mood in MOODS.items() if mood == self.mood), "of its own")
-        parts.append(f"--workers {self.workers} --nodes {self.nodes} --mood {mood}")
+        parts.append(f"--workers {self.workers} --nodes {self.nodes} --mood {self.mood}")
         return " ".join(parts + (["--static"] if self.static else []))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.chaos.evidence import Evidence, Process
+from tests.chaos.recoveries import Recovery, recoveries
 
 Place = Callable[[float], float]
 
@@ -27,15 +28,22 @@ def timeline(evidence: Evidence) -> str:
         _text(
             _LEFT,
             18,
-            "workers: lives (grey), SIGKILL (red), fault point (orange), SIGSTOP (blue), leave (green)",
+            "workers: lives (grey), SIGKILL (red), fault point (orange), SIGSTOP (blue), leave (green), "
+            "a run of a killed one taken over (purple)",
         )
     ]
+    taken = recoveries(evidence)
     for row, name in enumerate(names):
         y = top + row * _LANE
         parts.append(_text(4, y + 13, name))
         for process in evidence.processes:
             if process.name == name:
                 parts += _life(process, x, y)
+                parts += [
+                    _bar(x(each.back_at), x(each.back_at), y + 13, 6, "#9334e6", _told(each))
+                    for each in taken
+                    if each.heir == process.pid
+                ]
     plot = top + len(names) * _LANE + 20
     for since, until, what in evidence.outages:
         colour = "#f4c7c3" if what == "broker" else "#fde7b0"
@@ -61,6 +69,10 @@ def timeline(evidence: Evidence) -> str:
         f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>\n'
         f"{body}\n</svg>\n"
     )
+
+
+def _told(recovery: Recovery) -> str:
+    return f"{recovery.event_id} taken over, {recovery.seconds:.1f} s after the kill"
 
 
 def _life(process: Process, x: Place, y: int) -> list[str]:

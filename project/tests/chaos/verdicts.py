@@ -78,8 +78,11 @@ def _wrong_ending(event_id: str, answer: Answer, first: Ask, letters: Sequence[L
         yield f"{event_id}: status {answer.status} with {len(mine)} dead letters"
     if answer.status in ("success", "failure") and answer.path != NODES:
         yield f"{event_id}: ended with the path {list(answer.path)}: its state is not that of one run"
-    if answer.status not in _endings(first) and {letter.reason for letter in mine} != {"crash-loop"}:
+    reasons = {letter.reason for letter in mine}
+    if answer.status not in _endings(first) and reasons != {"crash-loop"}:
         yield f"{event_id}: {first.kind} ended as {answer.status} ({answer.error})"
+    elif not reasons <= {_reason(first), "crash-loop"}:
+        yield f"{event_id}: {first.kind} has a dead letter that says {', '.join(sorted(reasons))}"
 
 
 def _is_crash_loop(answer: Answer, letters: Sequence[Letter]) -> bool:
@@ -104,7 +107,7 @@ def _letters_of(answer: Answer, letters: Sequence[Letter]) -> list[Letter]:
 
 def _endings(first: Ask) -> set[str]:
     match first.kind:
-        case "good" | "flaky" | "deadly":
+        case "good" | "flaky" | "told-to-wait" | "deadly":
             return {"success"}
         case "failing":
             return {"failure"}
@@ -112,6 +115,21 @@ def _endings(first: Ask) -> set[str]:
             return {"success", "error"}
         case "exhausted" | "broken" | "crash-loop" | None:
             return {"error"}
+
+
+def _reason(first: Ask) -> str | None:
+    """What its dead letter says; a crash loop is another matter, see `_needless_blame`."""
+    match first.kind:
+        case "broken" | "mended":
+            return "permanent"
+        case "exhausted":
+            return "retries-exhausted"
+        case "crash-loop":
+            return "crash-loop"
+        case "good" | "flaky" | "told-to-wait" | "deadly" | "failing":
+            return None
+        case None:
+            return "invalid"
 
 
 def _letters_of_records(evidence: Evidence) -> Iterator[str]:

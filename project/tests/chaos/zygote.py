@@ -27,6 +27,7 @@ from langgraph_integration.ops.settings import HttpSettings, LogSettings
 from langgraph_integration.store import postgres as _postgres
 from langgraph_workflows import multi_agent_workflow as _multi_agent
 from tests.chaos import graph as _graph
+from tests.chaos.evidence import SIZES_EVERY_S
 
 PRELOADED = (_graph, _multi_agent, _monitoring, _postgres)
 STATS_VARIABLE = "CHAOS_STATS"
@@ -123,7 +124,7 @@ async def _note_size(stats: int) -> None:
             "rss": resident,
         }
         os.write(stats, json.dumps(line).encode() + b"\n")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(SIZES_EVERY_S)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from langgraph_integration.pipeline.delivery import Partition
-from tests.faults.world import LEASE_S, How, Worker, World
+from tests.faults.world import LEASE_S, WAIT_S, How, Worker, World
 from tests.langgraph_integration.events import event, headers_of, value_of
 from workflow_events import WorkflowResultEvent
 
@@ -65,10 +65,14 @@ class Pipeline(RuleBasedStateMachine):
     @precondition(lambda self: self.world.steps)
     @rule(choice=st.integers(0, 1000), how=st.sampled_from(HOWS))
     def happen(self, choice: int, how: How) -> None:
-        """One of the waiting steps is done, refused, or done without its caller hearing of it, or not yet."""
+        """One of the waiting steps is done, refused, or done without its caller hearing of it, or not yet.
+
+        A run that is refused fails as if its model were away: it is tried again after a wait that is written
+        down.
+        """
         step = self.world.steps[choice % len(self.world.steps)]
         # a claim whose answer is as late as its lease is long is executed under a lease that has lapsed
-        surely = step.what == "run" or (step.what == "claim" and how == "late")
+        surely = (step.what == "run" and how != "refused") or (step.what == "claim" and how == "late")
         self.world.resolve(step, "done" if surely else how)
 
     @rule(name=st.sampled_from(WORKERS))
@@ -110,10 +114,9 @@ class Pipeline(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1.0, LEASE_S / 2, LEASE_S + 1]))
     def time_passes(self, seconds: float) -> None:
         """Leases that nobody renewed lapse: whoever held one is a zombie now."""
-        for worker in self.workers.values():
-            for event_id in worker.handler.live:
-                self.world.excuses[event_id] += 1
         self.world.loop.turn(seconds)
+        for worker in self.workers.values():
+            worker.excuse_lapsed()
 
     @invariant()
     def commits_nothing_unanswered(self) -> None:
@@ -135,6 +138,11 @@ class Pipeline(RuleBasedStateMachine):
             for answer in answers:
                 by_attempt[answer.attempt].add((answer.status, answer.result_id, answer.timestamp))
             assert all(len(found) == 1 for found in by_attempt.values()), f"{event_id} has two verdicts"
+
+    @invariant()
+    def waits_are_kept(self) -> None:
+        """What failed is not tried again before its time, by whoever has it then."""
+        assert not self.world.early
 
     @invariant()
     def errors_have_their_dead_letter(self) -> None:
@@ -213,6 +221,68 @@ def test_a_renewal_beside_a_release_strands_no_record() -> None:
     machine.rebalance(number=0, how="done")
 
     machine.teardown()
+
+
+def test_an_heir_waits_for_what_is_left_of_a_wait() -> None:
+    """A run fails, its wait is written down, its worker dies, and its lease lapses before that is over."""
+    machine = Pipeline()
+    machine.ask(event_id=EVENTS[0], number=0, attempt=1)
+    machine.poll("a")
+    _next_of(machine.world, "claim", "done")
+    _next_of(machine.world, "run", "refused")
+    _next_of(machine.world, "retry", "done")
+    machine.crash("a")
+    machine.time_passes(LEASE_S + 1)
+    machine.poll("a")
+    _next_of(machine.world, "claim", "done")
+    assert not _has(machine.world, "run")
+
+    machine.world.loop.turn(WAIT_S - LEASE_S)
+    assert _has(machine.world, "run")
+    machine.waits_are_kept()
+    machine.teardown()
+    assert machine.world.executions[EVENTS[0]] == 2
+
+
+def test_a_moment_that_is_shorter_than_the_lease_excuses_nothing() -> None:
+    """Whoever runs has its lease for all of it, and nobody else may run."""
+    machine = Pipeline()
+    machine.ask(event_id=EVENTS[0], number=0, attempt=1)
+    machine.poll("a")
+    _next_of(machine.world, "claim", "done")
+    machine.time_passes(LEASE_S / 2)
+    assert not machine.world.excuses
+
+    machine.renew("a")
+    _next_of(machine.world, "renew", "done")
+    machine.time_passes(LEASE_S / 2)
+    machine.time_passes(1.0)
+    assert not machine.world.excuses
+
+    machine.time_passes(LEASE_S / 2)
+    machine.time_passes(LEASE_S / 2)
+    assert machine.world.excuses[EVENTS[0]] == 1
+    machine.teardown()
+
+
+def test_nobody_else_runs_what_has_its_lease() -> None:
+    """The same event on the other worker's partition, while time passes that no lease lapses in."""
+    machine = Pipeline()
+    machine.ask(event_id=EVENTS[0], number=0, attempt=1)
+    machine.poll("a")
+    _next_of(machine.world, "claim", "done")
+    machine.time_passes(LEASE_S / 2)
+    machine.ask(event_id=EVENTS[0], number=1, attempt=1)
+    machine.poll("b")
+    _next_of(machine.world, "claim", "done")
+    machine.time_passes(1.0)
+
+    machine.teardown()
+    assert not machine.world.excuses
+
+
+def _has(world: World, what: str) -> bool:
+    return any(step.what == what for step in world.steps)
 
 
 def _next_of(world: World, what: str, how: How) -> None:

@@ -39,10 +39,12 @@ from langgraph_integration.retry import RetryConfig
 from langgraph_integration.store import MemoryDatabase
 from langgraph_integration.store.ledger import StoreLedger
 from langgraph_integration.store.memory import MemoryBackend
+from langgraph_integration.store.runs import RunRow
 from tests.langgraph_integration.memory_source import MemoryTopic
 from workflow_events import WorkflowEvent, WorkflowResultEvent
 from workflow_events.codec import decode_result
 from workflow_events.errors import BrokerUnavailable, StoreUnavailable
+from workflow_events.ids import id_text
 
 How = Literal["done", "refused", "unknown", "late"]
 """What becomes of a step: it is done; it is not, and an error is told; it is, and an error is told; or it is,
@@ -50,6 +52,9 @@ and the answer is a step of its own.
 """
 
 LEASE_S = 30.0
+
+WAIT_S = LEASE_S + 10.0
+"""Before a retry: written down, and longer than the lease of whoever dies meanwhile."""
 
 
 class OwnTime(asyncio.SelectorEventLoop):
@@ -83,12 +88,26 @@ class OwnTime(asyncio.SelectorEventLoop):
             self.settle()
 
 
+class Rows(dict[str, RunRow]):
+    """The runs, and until when each lease of theirs was told to last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lease_ends: dict[tuple[str, int], int] = {}
+
+    def __setitem__(self, event_id: str, row: RunRow) -> None:
+        self.lease_ends[event_id, row.epoch] = row.lease_until
+        super().__setitem__(event_id, row)
+
+
 class Database(MemoryDatabase):
     """With the loop's clock."""
 
     def __init__(self, loop: OwnTime) -> None:
         super().__init__()
         self._loop = loop
+        self.rows = Rows()
+        self.runs = self.rows
 
     def now(self) -> int:
         return round(self._loop.now * 1000)
@@ -117,6 +136,11 @@ class World:
         self.letters: list[bytes] = []
         self.executions: Counter[UUID] = Counter()
         self.excuses: Counter[UUID] = Counter()
+        """How often an event may have run for another reason than that it was asked for."""
+        self.early: list[UUID] = []
+        """What ran before its wait was over."""
+        self.lapsed: set[tuple[str, int]] = set()
+        """Leases that ended under a live run: event id and epoch."""
         self.asked: list[tuple[Partition, int, UUID, int]] = []
         self.steps: list[Step] = []
         self._tasks: list[asyncio.Task[object]] = []
@@ -187,7 +211,9 @@ class Worker:
         self.ledger: RunLedger = ledger
         attempts = Attempts(
             processor=lambda: self,
-            retry_config=lambda: RetryConfig(max_retries=0),
+            retry_config=lambda: RetryConfig(
+                max_retries=2, initial_delay=WAIT_S, exponential_base=1, jitter=False
+            ),
             to_outcome=_outcome,
             ledger=ledger,
             gate=self.gate,
@@ -289,6 +315,18 @@ class Worker:
         self.world.begin(_ignoring_errors(self.keeper.renew()))
         self.world.loop.settle()
 
+    def excuse_lapsed(self) -> None:
+        """Whoever runs here under a lease that has lapsed may find that somebody else runs it, too: once for
+        each lease.
+        """
+        for event_id, run in self.handler.live.items():
+            lease = (id_text(event_id), run.lease.epoch)
+            # somebody who has it before that end has taken it too early
+            over = self.world.database.rows.lease_ends[lease] <= self.world.database.now()
+            if over and lease not in self.world.lapsed:
+                self.world.lapsed.add(lease)
+                self.world.excuses[event_id] += 1
+
     def crash(self) -> None:
         """Gone: nothing of it happens any more."""
         self.alive = False
@@ -305,15 +343,30 @@ class Worker:
 
     async def process_workflow_event(self, event: WorkflowEvent) -> dict[str, Any]:
         """The graph: one step that counts, and is undone where the run is drained meanwhile."""
+        if not self.alive:
+            # its clock goes on here, and ends a wait that has nobody any more
+            await _for_ever()
         self.world.executions[event.event_id] += 1
+        if self._is_early(event.event_id):
+            self.world.early.append(event.event_id)
         asked_to_stop: list[str] = []
         context = current_run.get()
         assert context is not None
         context.on_drain(asked_to_stop.append)
-        state: dict[str, Any] = await self.waits("run", _nothing, ConnectionError("the model is away"))
+        try:
+            state: dict[str, Any] = await self.waits("run", _nothing, ConnectionError("the model is away"))
+        except ConnectionError:
+            self.world.excuses[event.event_id] += 1
+            raise
         if asked_to_stop:
             raise Drained(asked_to_stop[0])
         return state or {"answer": 42, "fails": event.payload.data["fails"]}
+
+    def _is_early(self, event_id: UUID) -> bool:
+        """Whether the ledger says that this owner has to wait before the next try."""
+        row, run = self.world.database.find_run(id_text(event_id)), self.handler.live.get(event_id)
+        ours = row is not None and run is not None and row.epoch == run.lease.epoch
+        return ours and row is not None and row.retry_at > self.world.database.now()
 
     result_limit_bytes = 1_000_000
     dead_letter_limit_bytes = 1_000_000
@@ -416,6 +469,10 @@ def _giving(value: object) -> Callable[[], Awaitable[object]]:
 
 
 async def _nothing() -> None: ...
+
+
+async def _for_ever() -> None:
+    await asyncio.get_running_loop().create_future()
 
 
 async def _ignoring_errors(call: Awaitable[object]) -> None:
