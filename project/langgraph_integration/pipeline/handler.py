@@ -75,7 +75,7 @@ class EventHandler:
         self._observe = observe
         self._publisher = Publisher(ledger, sink, gate, max_event_bytes=max_event_bytes, observe=observe)
         self._live: dict[UUID, LiveRun] = {}
-        self._suspects = asyncio.Lock()
+        self._suspects = asyncio.Semaphore(1)
         self._stopping = asyncio.Event()
 
     @property

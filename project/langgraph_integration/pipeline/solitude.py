@@ -9,21 +9,25 @@ TRUSTED_CLAIMS = 2
 
 
 class Solitude:
-    """The right to be the one suspect that runs in this process; given back at the end of the block."""
+    """The right to be the one suspect that runs in this process; given back at the end of the block.
 
-    def __init__(self, lock: asyncio.Lock) -> None:
-        self._lock = lock
+    A semaphore for one: an `asyncio.Lock` says that it is free while it passes to a waiter, and who takes it
+    then has to wait, with a lease that nobody renews.
+    """
+
+    def __init__(self, one: asyncio.Semaphore) -> None:
+        self._one = one
         self._held = False
 
     async def taken_at_once(self) -> bool:
         """Whether it is ours; takes it if nobody has it."""
-        if not self._held and not self._lock.locked():
+        if not self._held and not self._one.locked():
             await self.take()
         return self._held
 
     async def take(self) -> None:
         """Wait for it."""
-        await self._lock.acquire()
+        await self._one.acquire()
         self._held = True
 
     async def __aenter__(self) -> Self:
@@ -33,4 +37,4 @@ class Solitude:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._held:
-            self._lock.release()
+            self._one.release()

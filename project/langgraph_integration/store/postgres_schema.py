@@ -17,8 +17,8 @@ _LOCK = 7_310_579_112_400_161
 # COLLATE "C": ids and paths are compared as bytes, as LangGraph compares them.
 TABLES: tuple[LiteralString, ...] = (
     "CREATE SCHEMA IF NOT EXISTS langgraph_kafka",
-    "CREATE TABLE IF NOT EXISTS meta (name text PRIMARY KEY, value text NOT NULL)",
-    """CREATE TABLE IF NOT EXISTS runs (
+    "CREATE TABLE meta (name text PRIMARY KEY, value text NOT NULL)",
+    """CREATE TABLE runs (
         event_id text COLLATE "C" PRIMARY KEY,
         epoch bigint NOT NULL,
         owner text,
@@ -44,8 +44,8 @@ TABLES: tuple[LiteralString, ...] = (
         has_state boolean NOT NULL,
         created_at bigint NOT NULL,
         finished_at bigint) WITH (fillfactor = 70)""",
-    "CREATE INDEX IF NOT EXISTS runs_finished ON runs (finished_at) WHERE finished_at IS NOT NULL",
-    """CREATE TABLE IF NOT EXISTS checkpoints (
+    "CREATE INDEX runs_finished ON runs (finished_at) WHERE finished_at IS NOT NULL",
+    """CREATE TABLE checkpoints (
         thread_id text COLLATE "C" NOT NULL,
         checkpoint_ns text COLLATE "C" NOT NULL,
         checkpoint_id text COLLATE "C" NOT NULL,
@@ -55,8 +55,8 @@ TABLES: tuple[LiteralString, ...] = (
         kind text NOT NULL,
         state bytea NOT NULL,
         PRIMARY KEY (thread_id, checkpoint_ns, checkpoint_id))""",
-    "CREATE INDEX IF NOT EXISTS checkpoints_run ON checkpoints (run_id) WHERE run_id IS NOT NULL",
-    """CREATE TABLE IF NOT EXISTS checkpoint_writes (
+    "CREATE INDEX checkpoints_run ON checkpoints (run_id) WHERE run_id IS NOT NULL",
+    """CREATE TABLE checkpoint_writes (
         thread_id text COLLATE "C" NOT NULL,
         checkpoint_ns text COLLATE "C" NOT NULL,
         checkpoint_id text COLLATE "C" NOT NULL,
@@ -72,16 +72,25 @@ TABLES: tuple[LiteralString, ...] = (
 
 
 def create_schema(connection: Connection) -> str:
-    """Make what is missing, one process at a time, and return the store id."""
+    """Make the tables unless they are there, one process at a time, and return the store id.
+
+    Where they are, nothing is made again: also an index that exists asks for a lock on its table, and with a
+    worker that writes into two of them that ends in a deadlock.
+    """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        for table in TABLES:
-            connection.execute(table)
-        for name, value in (("schema_version", str(SCHEMA_VERSION)), ("store_id", str(uuid4()))):
-            connection.execute("INSERT INTO meta VALUES (%s, %s) ON CONFLICT DO NOTHING", (name, value))
+        if connection.execute("SELECT to_regclass(%s) IS NULL", (f"{SCHEMA}.meta",)).fetchone() == (True,):
+            _make(connection)
         meta: dict[str, str] = dict(connection.execute("SELECT name, value FROM meta").fetchall())
     check_version(meta["schema_version"])
     return meta["store_id"]
+
+
+def _make(connection: Connection) -> None:
+    for table in TABLES:
+        connection.execute(table)
+    for name, value in (("schema_version", str(SCHEMA_VERSION)), ("store_id", str(uuid4()))):
+        connection.execute("INSERT INTO meta VALUES (%s, %s)", (name, value))
 
 
 def read_store_id(connection: Connection) -> str:

@@ -141,3 +141,18 @@ async def _patiently(graph: Any, event_id: object) -> Any:
             return await graph.aget_state(thread(event_id))
         except StoreUnavailable:
             continue
+
+
+async def test_a_store_opens_beside_one_that_writes(postgres_dsn: str) -> None:
+    """A second worker asks for no lock on tables that are there: the two would end in a deadlock."""
+    async with open_store(postgres_dsn, owner="a", lease_time=MINUTE) as store:
+        await granted(store, ask())
+        with psycopg.connect(postgres_dsn, options="-c search_path=langgraph_kafka") as writing:
+            for table in ("runs", "checkpoints", "checkpoint_writes"):
+                writing.execute(f"DELETE FROM {table}".encode())
+            async with (
+                asyncio.timeout(10),
+                open_store(postgres_dsn, owner="b", lease_time=MINUTE) as other,
+            ):
+                assert other.ledger.store_id == store.ledger.store_id
+            writing.rollback()
