@@ -45,10 +45,14 @@ class Contestant:
 
     def env(self, task: Task) -> dict[str, str]:
         """What its process finds in the environment."""
-        marks = {"BENCH_MARKS": str(task.path / "marks"), "PYTHONDONTWRITEBYTECODE": ""}
+        everybody = {
+            "BENCH_MARKS": str(task.path / "marks"),
+            "PYTHONDONTWRITEBYTECODE": "",
+            "WORKFLOW_LOG_FORMAT": "json",
+        }
         if self.module is not None or self.java:
-            return marks
-        return marks | {
+            return everybody
+        return everybody | {
             "KAFKA_BOOTSTRAP_SERVERS": task.servers,
             "KAFKA_WORKFLOW_EVENTS_TOPIC": task.events,
             "KAFKA_WORKFLOW_RESULTS_TOPIC": task.results,
@@ -59,7 +63,7 @@ class Contestant:
             "WORKFLOW_MAX_CONCURRENCY": str(task.slots),
             "WORKFLOW_SYNC_THREADS": str(task.sync_threads),
             "WORKFLOW_HTTP_PORT": str(task.http_port),
-            "WORKFLOW_LOG_FORMAT": "json",
+            "WORKFLOW_EVENT_LOOP": "auto",
         }
 
 
