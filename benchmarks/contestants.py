@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import java_peer
-from benchmarks.processes import ROOT, python
+from benchmarks.processes import python
 from benchmarks.task import Task
 
 PEERS = ".venv-bench"
@@ -28,8 +28,11 @@ class Contestant:
         """What keeps it from running here, or nothing."""
         if self.java:
             return java_peer.why_missing()
-        there = (ROOT / self.environment / "bin" / "python").exists()
-        return "" if there else f"{self.environment} is missing (make bench makes it)"
+        return (
+            ""
+            if Path(python(self.environment)).exists()
+            else f"{self.environment} is missing (make bench makes it)"
+        )
 
     def command(self, task: Task) -> list[str]:
         """Its process; prepares `task.folder` for it."""
