@@ -206,7 +206,7 @@ def window(began: Sequence[float], arrivals: Sequence[float], cut: float) -> tup
     if left_out:
         start = max(start, arrivals[left_out - 1])
     if start >= end:
-        raise BenchmarkFailed("not all processes worked at one time")
+        raise BenchmarkFailed("not all processes worked at one time: too few events")
     return start, end
 
 
