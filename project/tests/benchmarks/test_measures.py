@@ -33,19 +33,23 @@ def test_one_worker_and_two_are_timed_over_the_same_results() -> None:
 
 
 def test_several_workers_are_timed_while_all_work() -> None:
+    """The time counts from the moment the last of them begins."""
     assert window([0.5, 3.5], _TENTHS, cut=0.1) == (3.5, 9.0)
 
 
 def test_nothing_is_cut_unless_it_is_asked_for() -> None:
+    """From the first node to the last result."""
     assert window([0.5], _TENTHS, cut=0.0) == (0.5, 10.0)
 
 
 def test_workers_that_did_not_work_at_one_time_give_no_figure() -> None:
+    """Their rate would be that of one."""
     with pytest.raises(BenchmarkFailed, match="at one time"):
         window([0.5, 9.5], _TENTHS, cut=0.1)
 
 
 async def test_the_clock_of_bare_ainvoke_runs_before_the_first_run_is_set_up() -> None:
+    """It is started before the tasks that run the graph are made."""
     marks = _Recorded()
 
     await bare.main(Task(graph="five", count=8, slots=4), marks)
@@ -68,6 +72,7 @@ class _Recorded(Marks):
 
 
 def test_bare_ainvoke_runs_with_the_services_loop_collector_and_answer(tmp_path: Path) -> None:
+    """The second bare contestant comes to its end."""
     task = Task(graph="five", count=8, slots=4, folder=str(tmp_path), loop="uvloop", tuned=True)
     with Child(
         [sys.executable, "-m", "benchmarks.running.bare", task.to_json()], tmp_path / "log", _env(task)
@@ -76,6 +81,7 @@ def test_bare_ainvoke_runs_with_the_services_loop_collector_and_answer(tmp_path:
 
 
 def test_a_lag_is_there_only_where_a_loop_was_measured(tmp_path: Path) -> None:
+    """A process without a loop tells none, and not 0."""
     program = "from benchmarks.marks import MARKS; MARKS.began()"
     subprocess.run(
         [sys.executable, "-c", program],
@@ -93,6 +99,7 @@ def test_a_lag_is_there_only_where_a_loop_was_measured(tmp_path: Path) -> None:
 def test_without_a_graph_every_event_is_logged_and_topics_go_with_the_task(
     broker: TestBroker, tmp_path: Path
 ) -> None:
+    """The service's own log is written in F, and the broker keeps nothing of a task."""
     bench = Bench(broker.bootstrap_servers, broker_pid=0, folder=tmp_path)
     with bench.task(Task(graph="one", count=5, no_graph=True)) as task:
         assert len(publish_backlog(task)) == 5
@@ -117,6 +124,7 @@ def _none_of(admin: AdminClient, task: Task) -> bool:
 
 @pytest.mark.slow
 def test_fewer_workers_than_were_asked_for_give_no_figure(broker: TestBroker, tmp_path: Path) -> None:
+    """One that never began would make the other look like two."""
     bench = Bench(broker.bootstrap_servers, broker_pid=0, folder=tmp_path)
     alone = Contestant("one of two", "no_graph")
 
@@ -125,6 +133,7 @@ def test_fewer_workers_than_were_asked_for_give_no_figure(broker: TestBroker, tm
 
 
 def test_the_time_of_children_that_ended_counts(tmp_path: Path) -> None:
+    """PostgreSQL's sessions end with their clients."""
     program = (
         "import subprocess, sys, time\n"
         "work = 'import time\\nwhile time.process_time() < 0.3: pass'\n"
@@ -140,6 +149,7 @@ def test_the_time_of_children_that_ended_counts(tmp_path: Path) -> None:
 
 
 def test_a_killed_child_is_gone_at_once(tmp_path: Path) -> None:
+    """Also one that is deaf to SIGTERM."""
     stubborn = (
         "import signal, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

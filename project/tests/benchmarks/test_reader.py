@@ -38,6 +38,7 @@ class _Consumer:
 
 
 def test_a_result_is_seen_without_waiting_for_others() -> None:
+    """The wait is for the first one; of the rest it takes what is there."""
     consumer = _Consumer(_Record(b"1"), _Record(b"2"))
 
     assert next_values(consumer) == [b"1", b"2"]
@@ -45,16 +46,19 @@ def test_a_result_is_seen_without_waiting_for_others() -> None:
 
 
 def test_nothing_there_is_no_error() -> None:
+    """The reader asks again."""
     assert next_values(_Consumer()) == []
 
 
 def test_errors_are_no_results() -> None:
+    """A broker that was away for a moment is no message."""
     lost = KafkaError(KafkaError._TRANSPORT)
 
     assert next_values(_Consumer(_Record(b"reason", lost), _Record(b"1"))) == [b"1"]
 
 
 def test_an_error_after_which_nothing_comes_is_raised() -> None:
+    """Else the reader would wait for ever."""
     fenced = KafkaError(KafkaError._FATAL, fatal=True)
 
     with pytest.raises(KafkaException):
@@ -62,6 +66,7 @@ def test_an_error_after_which_nothing_comes_is_raised() -> None:
 
 
 def test_the_count_is_written_at_most_every_50_ms(tmp_path: Path) -> None:
+    """What came in between is told by a later call, also without news."""
     now = [0.0]
     path = tmp_path / "reader.count"
     file = CountFile(path, clock=lambda: now[0])

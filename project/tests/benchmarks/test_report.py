@@ -37,6 +37,7 @@ class _Contestant:
 
 
 def test_a_contestant_that_fails_leaves_the_turns_to_the_others() -> None:
+    """What it had measured before stays."""
     good, late, never = _Contestant(), _Contestant(fails_from=2), _Contestant(fails_from=1)
 
     measures, failures = interleaved({"good": good, "late": late, "never": never}, 3, _silent)
@@ -50,6 +51,8 @@ def test_a_contestant_that_fails_leaves_the_turns_to_the_others() -> None:
 
 
 def test_a_workload_that_fails_is_a_section_that_says_so(tmp_path: Path) -> None:
+    """The report shows it; the run goes on."""
+
     def broken(bench: Bench, settings: Settings) -> Section:
         raise OSError("the broker is gone\nand its log")
 
@@ -62,6 +65,7 @@ def test_a_workload_that_fails_is_a_section_that_says_so(tmp_path: Path) -> None
 
 
 def test_ratios_are_of_turns_that_both_had() -> None:
+    """Nothing is said about one that is not there."""
     section = Section("k", "title", "text", {"ours": [_measure()] * 3, "theirs": [_measure()]})
     section.ratio("over theirs", "ours", "theirs", 0.9)
     section.beside("over nobody", "ours", "gone")
@@ -73,6 +77,7 @@ def test_ratios_are_of_turns_that_both_had() -> None:
 
 
 def test_a_lag_that_was_not_measured_is_a_dash() -> None:
+    """On the screen and on the page."""
     section = Section("k", "title", "text", {"java": [_measure()], "loop": [_measure(lag_s=0.012)]})
     out = StringIO()
     show(Console(file=out, width=110), section)
@@ -84,4 +89,5 @@ def test_a_lag_that_was_not_measured_is_a_dash() -> None:
 
 
 def test_the_picture_takes_sections_without_rates() -> None:
+    """As those of failed workloads are."""
     assert picture([Section("k", "title", "text")]).startswith("<svg")
