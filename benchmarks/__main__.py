@@ -1,7 +1,6 @@
 """`python -m benchmarks`: run, print, write docs/benchmarks.*"""
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -13,9 +12,9 @@ from rich.console import Console
 
 from benchmarks import latency, memory, startup, throughput, waiting
 from benchmarks.contestants import NO_GRAPH
-from benchmarks.measure import Bench, BenchmarkFailed
-from benchmarks.processes import family
-from benchmarks.ratios import Section
+from benchmarks.measure import Bench
+from benchmarks.processes import descendant
+from benchmarks.ratios import Section, told
 from benchmarks.report import show, write
 from benchmarks.settings import Settings
 from benchmarks.task import Task
@@ -59,18 +58,14 @@ def main(arguments: list[str]) -> int:
     began = time.monotonic()
     sections, failed = [], False
     with running_broker("apache") as broker, tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        bench = Bench(broker.bootstrap_servers, _broker_pid(), Path(folder))
+        bench = Bench(broker.bootstrap_servers, descendant("java") or 0, Path(folder))
         console.print("[bold]warming the broker[/]")
         # what comes first would pay for the compiler of the broker's Java
-        bench.run(NO_GRAPH, Task(graph="one", count=_WARM_EVENTS))
+        bench.run(NO_GRAPH, Task(graph="one", count=_WARM_EVENTS, no_graph=True))
         for name in wanted:
             console.print(f"[bold]{name}[/]")
-            try:
-                section = WORKLOADS[name](bench, settings if name.startswith("A-") else fewer)
-            except (BenchmarkFailed, RuntimeError, TimeoutError) as error:
-                console.print(f"[red]{name} failed:[/] {error}", highlight=False)
-                failed = True
-                continue
+            section = run_workload(name, WORKLOADS[name], bench, settings if name.startswith("A-") else fewer)
+            failed = failed or bool(section.failures)
             sections.append(section)
             show(console, section)
             if not options.dry:
@@ -78,6 +73,18 @@ def main(arguments: list[str]) -> int:
                 took = f"{(time.monotonic() - began) / 60:.0f} min, {pairs} pairs for A"
                 write(sections, {"run": f"{took}, scale {options.scale:g}"})
     return 1 if failed else 0
+
+
+def run_workload(name: str, workload: Workload, bench: Bench, settings: Settings) -> Section:
+    """Its section with the time it took; one that tells the failure where it raised."""
+    began = time.monotonic()
+    try:
+        section = workload(bench, settings)
+    except Exception as error:  # noqa: BLE001 - whatever ails one workload, the others are run
+        section = Section(name, name, "This workload did not come to its end.")
+        section.failures.append(f"{name}: {told(error)}")
+    section.figures.append(("the workload took", f"{(time.monotonic() - began) / 60:.1f} min"))
+    return section
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -90,14 +97,6 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the number of events")
     parser.add_argument("--dry", action="store_true", help="print only, leave docs/ as it is")
     return parser.parse_args(arguments)
-
-
-def _broker_pid() -> int:
-    """The Java process among our children."""
-    for pid in family(os.getpid()):
-        if Path(f"/proc/{pid}/comm").read_text().strip() == "java":
-            return pid
-    return 0
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ def contest(
             for label, (contestant, task) in group.items()
             if _is_there(contestant, settings)
         }
-        section.measures |= interleaved(there, pairs, settings.say)
+        measures, failures = interleaved(there, pairs, settings.say)
+        section.measures |= measures
+        section.failures += failures
     return section
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import java_peer
-from benchmarks.processes import ROOT, python
+from benchmarks.processes import python
 from benchmarks.task import Task
 
 PEERS = ".venv-bench"
@@ -28,8 +28,11 @@ class Contestant:
         """What keeps it from running here, or nothing."""
         if self.java:
             return java_peer.why_missing()
-        there = (ROOT / self.environment / "bin" / "python").exists()
-        return "" if there else f"{self.environment} is missing (make bench makes it)"
+        return (
+            ""
+            if Path(python(self.environment)).exists()
+            else f"{self.environment} is missing (make bench makes it)"
+        )
 
     def command(self, task: Task) -> list[str]:
         """Its process; prepares `task.folder` for it."""
@@ -45,10 +48,14 @@ class Contestant:
 
     def env(self, task: Task) -> dict[str, str]:
         """What its process finds in the environment."""
-        marks = {"BENCH_MARKS": str(task.path / "marks"), "PYTHONDONTWRITEBYTECODE": ""}
+        everybody = {
+            "BENCH_MARKS": str(task.path / "marks"),
+            "PYTHONDONTWRITEBYTECODE": "",
+            "WORKFLOW_LOG_FORMAT": "json",
+        }
         if self.module is not None or self.java:
-            return marks
-        return marks | {
+            return everybody
+        return everybody | {
             "KAFKA_BOOTSTRAP_SERVERS": task.servers,
             "KAFKA_WORKFLOW_EVENTS_TOPIC": task.events,
             "KAFKA_WORKFLOW_RESULTS_TOPIC": task.results,
@@ -61,7 +68,7 @@ class Contestant:
             "WORKFLOW_DEAD_LETTER_LIMIT": f"0.5/200/{max(200, task.slots)}",
             "WORKFLOW_SYNC_THREADS": str(task.sync_threads),
             "WORKFLOW_HTTP_PORT": str(task.http_port),
-            "WORKFLOW_LOG_FORMAT": "json",
+            "WORKFLOW_EVENT_LOOP": "auto",
         }
 
 

@@ -6,6 +6,7 @@ Each comes with asynchronous nodes, and with synchronous ones for contestants th
 import asyncio
 import operator
 import os
+import random
 import time
 from collections.abc import Callable
 from typing import Annotated, Any, TypedDict
@@ -21,6 +22,9 @@ SLOW_S = 5.0
 MIXED_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """What event number x waits in the mixed load: the x-th of these; number 0 waits `SLOW_S`."""
 
+NO_GRAPH_S = 0.005
+"""The longest wait of an event that has no graph; all are equally likely."""
+
 Wait = Callable[[int], float]
 
 
@@ -33,7 +37,12 @@ class State(TypedDict, total=False):
 
 def mixed_s(x: int) -> float:
     """How long run x of the mixed load takes."""
-    return SLOW_S if x == 0 else MIXED_S[x % len(MIXED_S)]
+    return SLOW_S if x == 0 else short_s(x)
+
+
+def short_s(x: int) -> float:
+    """The same load without its slow run."""
+    return MIXED_S[x % len(MIXED_S)]
 
 
 def long_s(_: int) -> float:
@@ -47,6 +56,7 @@ _SHAPES: dict[GraphName, tuple[int, Wait | None]] = {
     "wait": (1, lambda _: CHAIN_WAIT_S),
     "chain": (3, lambda _: CHAIN_WAIT_S),
     "mixed": (1, mixed_s),
+    "short": (1, short_s),
     "long": (1, long_s),
 }
 
@@ -86,10 +96,25 @@ def _sync_node(name: str, wait: Wait | None) -> Any:
     return node
 
 
+async def wait_without_graph(data: dict[str, Any]) -> dict[str, Any]:
+    """What stands in place of `ainvoke` where no graph is run."""
+    MARKS.began()
+    await asyncio.sleep(random.random() * NO_GRAPH_S)
+    return dict(data)
+
+
+def sleep_without_graph(data: dict[str, Any]) -> dict[str, Any]:
+    """What stands in place of `invoke` where no graph is run."""
+    MARKS.began()
+    time.sleep(random.random() * NO_GRAPH_S)
+    return dict(data)
+
+
 five = build("five")
 one = build("one")
 wait = build("wait")
 chain = build("chain")
 blocking = build("blocking")
 mixed = build("mixed")
+short = build("short")
 long = build("long")

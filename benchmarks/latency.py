@@ -26,8 +26,10 @@ def idle_latency(bench: Bench, settings: Settings) -> Section:
     section = Section(
         "G",
         "G: latency when idle, five steps, one event at a time",
-        "From `produce` to the moment the asker has the result. The floor is the same client with a process "
-        "that only sends every record back; a bare run is one `ainvoke` with the stock saver of that state.",
+        "From `produce` to the moment the asker has the result. The floor is the same client with a "
+        "process that only sends every record back; a bare run is one `ainvoke` with the stock saver of "
+        "that state on asyncio's loop, durability `sync`; the service is on uvloop, with its own saver and "
+        "ledger, durability `sync`.",
     )
     for state, name in (("memory:", "memory"), ("sqlite:", "SQLite, sync")):
         p50s, floors, bares, spreads = [], [], [], []

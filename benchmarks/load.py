@@ -22,15 +22,18 @@ def event(number: int, data: dict[str, Any] | None = None) -> WorkflowEvent:
     )
 
 
-def publish_backlog(task: Task, *, first: int = 0, make: Callable[[int], WorkflowEvent] = event) -> None:
-    """Publish the task's events, keyed by their ids as our producers do."""
+def publish_backlog(task: Task, *, first: int = 0, make: Callable[[int], WorkflowEvent] = event) -> list[str]:
+    """Publish the task's events, keyed by their ids as our producers do; return the ids."""
+    ids = []
     producer = Producer({"bootstrap.servers": task.servers, "linger.ms": 20})
     for number in range(first, first + task.count):
         made = make(number)
+        ids.append(str(made.event_id))
         while True:
             try:
-                producer.produce(task.events, value=encode(made), key=str(made.event_id))
+                producer.produce(task.events, value=encode(made), key=ids[-1])
                 break
             except BufferError:
                 producer.poll(0.1)
     producer.flush()
+    return ids

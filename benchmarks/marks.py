@@ -1,13 +1,15 @@
 """Marks: a contestant's graph notes when its first node began, so that all are timed from the same moment.
 
-Importing, connecting and joining the group are over by then, whoever does them. On an event loop the lag
-of that loop is measured from there on.
+Bare `ainvoke`, which starts many runs at once, notes it before the first is set up. Importing, connecting and
+joining the group are over by then, whoever does them. On an event loop the lag of that loop is measured from
+there on; elsewhere there is no `lag_s`.
 """
 
 import asyncio
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _PROBE_S = 0.02
@@ -25,13 +27,12 @@ class Marks:
         """The first node begins; later calls cost next to nothing."""
         if self._facts:
             return
-        self._facts = {"began": time.monotonic(), "cpu_s": time.process_time(), "lag_s": 0.0}
-        self._write()
-        try:
+        self._facts = {"began": time.monotonic(), "cpu_s": time.process_time()}
+        with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        self._probe = loop.create_task(self._measure_lag())
+            self._facts["lag_s"] = 0.0
+            self._probe = loop.create_task(self._measure_lag())
+        self._write()
 
     def ended(self) -> None:
         """The last run ended; for contestants that publish nothing."""

@@ -23,6 +23,26 @@ def cpu_s(pid: int) -> float:
         return 0.0
 
 
+def tree_cpu_s(pid: int) -> float:
+    """What the process and its descendants have used, those included that it has waited for; 0 if it is gone.
+
+    For servers with a process for each session, which ends with it.
+    """
+    with suppress(OSError):
+        ended = _stat(Path(f"/proc/{pid}/stat"))[13:15]
+        return sum(map(cpu_s, family(pid))) + sum(map(int, ended)) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def descendant(name: str) -> int | None:
+    """The nearest of our descendants that runs the program of this name."""
+    for pid in family(os.getpid()):
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                return pid
+    return None
+
+
 def peak_mib(pid: int) -> float:
     """The most memory that was ever resident; 0 if the process is gone."""
     return _status_mib(pid, "VmHWM")
@@ -46,12 +66,16 @@ def family(pid: int) -> list[int]:
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            fields = entry.read_text().rpartition(")")[2].split()
-            parents.setdefault(int(fields[1]), []).append(int(entry.parent.name))
+            parents.setdefault(int(_stat(entry)[1]), []).append(int(entry.parent.name))
     found = [pid]
     for each in found:
         found += parents.get(each, [])
     return found
+
+
+def _stat(path: Path) -> list[str]:
+    # proc(5), from the third field on: the second is a name that may have blanks
+    return path.read_text().rpartition(")")[2].split()
 
 
 def python(environment: str = ".venv") -> str:
@@ -105,6 +129,14 @@ class Child:
             self.process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(within_s)
+        self._kill(everyone)
+
+    def kill(self) -> None:
+        """End it and its family at once: nobody waits for what it would still settle."""
+        if self.process.poll() is None:
+            self._kill(family(self.pid))
+
+    def _kill(self, everyone: list[int]) -> None:
         for pid in everyone:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -4,10 +4,11 @@ import json
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from benchmarks.processes import Child, python
 from benchmarks.task import Task
@@ -15,6 +16,52 @@ from benchmarks.task import Task
 _ID = re.compile(rb'"(?:correlation_id|source_event_id)":\s*"([0-9a-f-]{36})"')
 _OK = re.compile(rb'"status":\s*"success"')
 _POLL_S = 0.1
+_BATCH = 1000
+_COUNT_EACH_S = 0.05
+
+
+class Polled(Protocol):
+    """What of a confluent-kafka consumer is used."""
+
+    def poll(self, timeout: float) -> Message | None: ...
+    def consume(self, num_messages: int, timeout: float) -> list[Message]: ...
+
+
+def next_values(consumer: Polled) -> list[bytes]:
+    """The values that are there, waiting a moment for the first and for no other. Raises `KafkaException`
+    for an error after which nothing can come.
+    """
+    first = consumer.poll(_POLL_S)
+    if first is None:
+        return []
+    values = []
+    for message in (first, *consumer.consume(_BATCH - 1, 0)):
+        error = message.error()
+        if error is None:
+            values.append(message.value() or b"")
+        elif error.fatal():
+            raise KafkaException(error)
+    return values
+
+
+class CountFile:
+    """A file that tells how many have come. A write for each batch would take the machine from the rest."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._clock = clock
+        self._written = 0
+        self._written_at = clock() - _COUNT_EACH_S
+
+    def tell(self, count: int) -> None:
+        """Write it if it is news, at most every 50 ms; what came in between is told by a later call."""
+        now = self._clock()
+        if count == self._written or now - self._written_at < _COUNT_EACH_S:
+            return
+        new = self._path.with_suffix(".counted")
+        new.write_text(str(count))
+        new.replace(self._path)
+        self._written, self._written_at = count, now
 
 
 def read(task: Task, wanted: int, out: Path, *, ok_needed: bool) -> None:
@@ -29,12 +76,13 @@ def read(task: Task, wanted: int, out: Path, *, ok_needed: bool) -> None:
     out.with_suffix(".ready").touch()
     arrivals: list[float] = []
     values: list[bytes] = []
+    counted = CountFile(out.with_suffix(".count"))
     while len(values) < wanted:
-        batch = consumer.consume(1000, _POLL_S)
+        batch = next_values(consumer)
         now = time.monotonic()
         arrivals += [now] * len(batch)
-        values += [message.value() or b"" for message in batch]
-        out.with_suffix(".count").write_text(str(len(values)))
+        values += batch
+        counted.tell(len(values))
     seen: dict[str, float] = {}
     for at, value in zip(arrivals, values, strict=True):
         found = _ID.search(value)
@@ -70,8 +118,7 @@ class Reader:
     def count(self) -> int:
         """How many have come so far."""
         path = self._out.with_suffix(".count")
-        text = path.read_text() if path.exists() else ""
-        return int(text or 0)
+        return int(path.read_text()) if path.exists() else 0
 
 
 if __name__ == "__main__":

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from benchmarks.measure import Measure
 from benchmarks.picture import picture
 from benchmarks.processes import ROOT, python
 from benchmarks.ratios import Bar, Section, Spread
@@ -37,17 +39,21 @@ def show(console: Console, section: Section) -> None:
     for bar in section.bars:
         mark = "[green]met[/]" if bar.met else "[red]not met[/]"
         console.print(f"  {_plain(bar)}: {mark}")
+    for what, figure in section.figures:
+        console.print(f"  {what}: {figure}", highlight=False)
+    for failure in section.failures:
+        console.print(f"  [red]failed:[/] {escape(failure)}", highlight=False)
 
 
 def write(sections: Sequence[Section], how: dict[str, str]) -> list[Path]:
     """Write the three files of docs/ and return their paths."""
     facts = machine() | how
-    page, data, image = DOCS / "benchmarks.md", DOCS / "benchmarks.json", DOCS / "benchmarks.svg"
-    page.write_text(_page(sections, facts))
+    text, data, image = DOCS / "benchmarks.md", DOCS / "benchmarks.json", DOCS / "benchmarks.svg"
+    text.write_text(page(sections, facts))
     content = {"run": facts, "sections": [asdict(section) for section in sections]}
     data.write_text(json.dumps(content, indent=1, default=str) + "\n")
     image.write_text(picture(sections))
-    return [page, data, image]
+    return [text, data, image]
 
 
 def machine() -> dict[str, str]:
@@ -92,39 +98,40 @@ def _rows(section: Section) -> list[tuple[str, ...]]:
     return [
         (
             label,
-            _spread(Spread.of([each.rate for each in measures]), 0),
-            _spread(Spread.of([each.seconds for each in measures]), 2),
-            _spread(Spread.of([each.cpu_ms for each in measures]), 2),
+            Spread.of([each.rate for each in measures]).text(0),
+            Spread.of([each.seconds for each in measures]).text(),
+            Spread.of([each.cpu_ms for each in measures]).text(),
             f"{max(each.peak_mib for each in measures):.0f}",
-            f"{Spread.of([each.lag_s for each in measures]).median * 1000:.0f}",
+            _lag(measures),
         )
         for label, measures in section.measures.items()
-        if measures
     ]
 
 
-def _spread(spread: Spread, digits: int) -> str:
-    if spread.count == 1:
-        return f"{spread.median:.{digits}f}"
-    return f"{spread.median:.{digits}f} ({spread.low:.{digits}f}-{spread.high:.{digits}f})"
+def _lag(measures: Sequence[Measure]) -> str:
+    # nodes in threads have no loop to be measured, and Java has none
+    known = [each.lag_s for each in measures if each.lag_s is not None]
+    return f"{Spread.of(known).median * 1000:.0f}" if known else "-"
 
 
 def _plain(bar: Bar) -> str:
     unit = f" {bar.unit}" if bar.unit else ""
     digits = 0 if bar.unit == "MiB" else 3 if bar.unit == "s" else 2
-    return f"{bar.text}: {_spread(bar.spread, digits)}{unit}, wanted {bar.kind} {bar.limit:g}{unit}"
+    return f"{bar.text}: {bar.spread.text(digits)}{unit}, wanted {bar.kind} {bar.limit:g}{unit}"
 
 
-def _page(sections: Sequence[Section], facts: dict[str, Any]) -> str:
+def page(sections: Sequence[Section], facts: dict[str, Any]) -> str:
+    """The text of docs/benchmarks.md."""
     lines = [
         "# Benchmarks",
         "",
         "<!-- Written by `python -m benchmarks` (make bench, make bench-full): run it, do not edit. -->",
         "",
         "Contestants run in turn, in one run, on one Apache Kafka broker that shares the machine. The "
-        "backlog is loaded first, a reader in a process of its own sees the results, and time runs from the "
-        "start of the first node to the last visible result; of several workers, while all work. "
-        "Median (minimum-maximum) over repetitions; ratios are taken pair by pair. Every figure is in "
+        "backlog is loaded first, a reader in a process of its own sees the results, and time runs from "
+        "the start of the first node to the last visible result (of bare `ainvoke`, from before the first "
+        "run is set up, to the end of the last). A lag of `-` was not measured. Median (minimum-maximum) "
+        "over repetitions; ratios are taken pair by pair. Every figure is in "
         "[benchmarks.json](benchmarks.json).",
         "",
         "![rates beside each other](benchmarks.svg)",
@@ -150,7 +157,15 @@ def _page(sections: Sequence[Section], facts: dict[str, Any]) -> str:
         if section.figures:
             lines += [f"- {what}: {figure}" for what, figure in section.figures]
             lines.append("")
+        if section.failures:
+            lines += [f"- **Failed**: {_one_line(each)}" for each in section.failures]
+            lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _one_line(failure: str) -> str:
+    """Its first line: what follows is a log, which is on the screen and in the JSON."""
+    return failure.partition("\n")[0][:300]
 
 
 def _bar_row(bar: Bar) -> str:

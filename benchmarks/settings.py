@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.support.postgres import running_server, why_no_postgres
+from tests.support.postgres import postgres_bin, running_server
 
 _DURABLE = ("fsync=on", "synchronous_commit=on", "max_connections=200")
 
@@ -20,7 +20,7 @@ class Settings:
     @contextmanager
     def postgres(self) -> Iterator[str | None]:
         """The DSN of a server that does keep what it confirmed; None where there is no PostgreSQL."""
-        if why_no_postgres():
+        if postgres_bin() is None:
             yield None
             return
         with running_server(_DURABLE) as server:

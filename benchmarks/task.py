@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 Durability = Literal["sync", "async", "exit"]
-GraphName = Literal["five", "one", "wait", "chain", "blocking", "mixed", "long"]
+GraphName = Literal["five", "one", "wait", "chain", "blocking", "mixed", "short", "long"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,13 @@ class Task:
     workers: int = 1
     sync_threads: int = 32
     loop: Literal["asyncio", "uvloop"] = "asyncio"
+    """Of contestants other than the service, which takes what it takes by default: uvloop."""
+    tuned: bool = False
+    """For bare `ainvoke`: with the collector's settings and the form of answer that the service uses."""
+    no_graph: bool = False
+    """Wait up to `NO_GRAPH_S` in place of the graph."""
+    cut: float = 0.0
+    """The share of the results that is left out at each end of the time that counts."""
     http_port: int = 0
 
     @classmethod

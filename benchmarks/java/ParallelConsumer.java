@@ -56,7 +56,7 @@ public class ParallelConsumer {
     /** What benchmarks/marks.py writes: nanoTime is the monotonic clock that the reader uses. */
     private static void mark(Path folder) {
         var system = (com.sun.management.OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
-        String facts = String.format(java.util.Locale.ROOT, "{\"began\": %.6f, \"cpu_s\": %.6f, \"lag_s\": 0.0}",
+        String facts = String.format(java.util.Locale.ROOT, "{\"began\": %.6f, \"cpu_s\": %.6f}",
             System.nanoTime() / 1e9, system.getProcessCpuTime() / 1e9);
         try {
             Path unfinished = folder.resolve("java.new");

@@ -20,8 +20,11 @@ async def main(task: Task) -> None:
 
     @broker.subscriber(task.events, group_id=task.group, auto_offset_reset="earliest", max_workers=task.slots)
     async def handle(event: WorkflowEvent) -> None:
-        config: Any = {"configurable": {"thread_id": str(event.event_id)}}
-        state = await graph.ainvoke(event.payload.data, config, durability=task.durability)
+        if task.no_graph:
+            state = await graphs.wait_without_graph(event.payload.data)
+        else:
+            config: Any = {"configurable": {"thread_id": str(event.event_id)}}
+            state = await graph.ainvoke(event.payload.data, config, durability=task.durability)
         await publisher.publish(
             WorkflowResultEvent(
                 correlation_id=event.event_id,

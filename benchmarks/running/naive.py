@@ -1,6 +1,7 @@
 """The plain design that the guide's listings describe: auto-commit, a task for each message, `to_thread`.
 
-Written by us after those listings, memory saver and result producer included, for comparison alone.
+Written by us after those listings, memory saver and result producer included, for comparison alone. They
+name no durability, and so it is LangGraph's default, `async`.
 """
 
 import asyncio
@@ -35,7 +36,11 @@ async def main(task: Task) -> None:
 
     async def process(event: WorkflowEvent) -> None:
         config = {"configurable": {"thread_id": str(event.event_id)}}
-        state: dict[str, Any] = await asyncio.to_thread(invoke, event.payload.data, config=config)
+        state: dict[str, Any]
+        if task.no_graph:
+            state = await asyncio.to_thread(graphs.sleep_without_graph, event.payload.data)
+        else:
+            state = await asyncio.to_thread(invoke, event.payload.data, config=config)
         result = WorkflowResultEvent(
             correlation_id=event.event_id,
             workflow_id=event.workflow_id,

@@ -1,18 +1,19 @@
-"""This service without a graph: its processor wrapped, as callers may, by one that waits 0 to 5 ms."""
+"""This service without a graph: its processor wrapped, as callers may, by one that waits 0 to 5 ms.
 
-import asyncio
-import logging
-import random
+Logs, metrics and the collector are the service's own, for it pays for them with every event.
+"""
+
 from typing import Any
 
-from benchmarks.marks import MARKS
+from benchmarks.graphs import wait_without_graph
 from benchmarks.running.loops import run
 from benchmarks.task import Task
 from langgraph_integration import ConsumerConfig, LangGraphKafkaConsumer
 from langgraph_integration.garbage import settle_garbage
+from langgraph_integration.ops.logs import configure_logging
+from langgraph_integration.ops.metrics import Metrics
+from langgraph_integration.ops.settings import LogSettings
 from workflow_events import WorkflowEvent
-
-_LONGEST_S = 0.005
 
 
 async def main(task: Task) -> None:
@@ -28,20 +29,18 @@ async def main(task: Task) -> None:
         max_concurrency=task.slots,
         graphs_file=str(task.path / "langgraph.json"),
     )
-    consumer = LangGraphKafkaConsumer(config)
+    configure_logging(LogSettings.from_env(), secrets=config.secrets())
+    consumer = LangGraphKafkaConsumer(config, observe=Metrics().observe)
 
     async def process(event: WorkflowEvent) -> dict[str, Any]:
-        MARKS.began()
-        await asyncio.sleep(random.random() * _LONGEST_S)
-        return dict(event.payload.data)
+        return await wait_without_graph(event.payload.data)
 
     setattr(consumer.processor, "process_workflow_event", process)  # noqa: B010 - as callers may wrap it
     await consumer.start()
-    settle_garbage()  # as the service does
+    settle_garbage()
     await consumer.consume_and_process()
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.WARNING)
     task = Task.from_arguments()
     run(main(task), task.loop)
