@@ -2,13 +2,14 @@
 
 aiokafka's protocol versions carry no topic id: deleted and made anew between two of its looks, a topic that
 is longer than the old position would be read from the middle, and what lies before passed over in silence.
+One that is not there any more looks to it like one that holds nothing new.
 """
 
 import asyncio
 import logging
 import time
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from langgraph_integration.broker.aside import aside
@@ -32,6 +33,7 @@ class Incarnation:
         self._looked_at = time.monotonic()
         self._looking: asyncio.Task[str | None] | None = None
         self._found: str | None = None
+        self._missing = False
         self.placed: str | None = None
         """The id that the partitions were placed under; None where it is not known."""
 
@@ -43,7 +45,9 @@ class Incarnation:
         except (KafkaException, TimeoutError, BrokerUnavailable) as error:
             # what was found before stands: a broker that is away does not make it the old topic again
             log.debug("the topic's id is not known: %s", error, extra={"action": "topic_id_unknown"})
+            self._missing = _says_that_it_is_missing(error) or self._missing
             return None
+        self._missing = False
         self._found = found
         self.placed = self.placed or found
         return found
@@ -53,6 +57,15 @@ class Incarnation:
         due = time.monotonic() - self._looked_at > _LOOK_S
         if due and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self.learn(), name="topic-id")
+
+    def refuse_wrong(self) -> None:
+        """Raise `BrokerUnavailable` if the topic is not there, or is another than the one that was placed."""
+        if self._missing:
+            raise BrokerUnavailable(
+                f"{self._topic} is not there: it was deleted, or has not been made yet. "
+                "There is nothing to read until somebody makes it"
+            )
+        self.refuse_another()
 
     def refuse_another(self, marked: str | None = None) -> None:
         """Raise `BrokerUnavailable` if it is known to be another topic than the one that was placed, or than
@@ -66,6 +79,11 @@ class Incarnation:
                 "set the offsets with kafka-consumer-groups.sh --reset-offsets (--to-earliest reads the new "
                 "topic from its beginning), and start them again"
             )
+
+
+def _says_that_it_is_missing(error: Exception) -> bool:
+    told = error.args[0] if error.args else None
+    return isinstance(told, KafkaError) and told.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
 def _topic_id(settings: KafkaSettings, topic: str) -> str | None:

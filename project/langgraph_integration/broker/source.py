@@ -174,12 +174,12 @@ class KafkaEventSource:
         return batches
 
     def _refuse_wrong_place(self, assignment: Assignment) -> None:
-        """Raise where the position is of another topic, or names no record of this one.
+        """Raise where the topic is gone, the position is of another one, or it names no record of this one.
 
         The client forgets that it was out of range: as soon as the topic has grown beyond the position it
         would read on there, and what lies before would be passed over.
         """
-        self._incarnation.refuse_another()
+        self._incarnation.refuse_wrong()
         if self._out_of_range is not None:
             generation, error = self._out_of_range
             if generation == assignment.generation:

@@ -13,8 +13,8 @@ _TESTS = "project/tests/langgraph_integration/pipeline"
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """`file` is below project/; each text of `guarded` becomes its counterpart in `bare`. `sign` is a part
-    of what the failing test says, where a statement that is merely broken would fail the test as well.
+    """`file` is below project/; each text of `guarded` becomes its counterpart in `bare`. `sign` is what the
+    failing test says for want of the guard, and for no other reason: that it waited in vain is no sign.
     """
 
     name: str
@@ -22,7 +22,7 @@ class Guard:
     guarded: tuple[str, ...]
     bare: tuple[str, ...]
     test: str
-    sign: str = ""
+    sign: str
 
     @property
     def on_postgres(self) -> bool:
@@ -42,6 +42,7 @@ GUARDS = (
             "            await self._handler.handle(delivery, slot)\n",
         ),
         f"{_TESTS}/test_dispatcher.py::test_a_slow_run_holds_the_commit_and_nothing_else",
+        ">       assert held_at == 0",
     ),
     Guard(
         "epoch on the ledger",
@@ -49,6 +50,7 @@ GUARDS = (
         ("command.verdict\n        if row is None or row.epoch != command.lease.epoch:\n",),
         ("command.verdict\n        if row is None:\n",),
         "project/tests/contract/test_run_ledger.py::test_a_lapsed_lease_is_taken_over[memory]",
+        "DID NOT RAISE LeaseLost",
     ),
     Guard(
         "epoch on checkpoints",
@@ -56,6 +58,7 @@ GUARDS = (
         ("if epoch is not None and self._epochs.get(thread_id) != epoch:",),
         ("if epoch is not None and thread_id is None:",),
         "project/tests/contract/test_saver.py::test_a_zombie_writes_nothing[sqlite]",
+        "DID NOT RAISE LeaseLost",
     ),
     Guard(
         "outbox",
@@ -64,13 +67,15 @@ GUARDS = (
         ("verdict = self._publisher.write(delivery, asked, live.attempt, outcome)",),
         f"{_TESTS}/test_handler.py"
         "::test_a_verdict_that_was_stored_and_not_published_is_published_by_the_next_owner",
+        ">       assert ran == []",
     ),
     Guard(
         "published mark",
         f"{_PIPELINE}/publisher.py",
         ('await self._gate.insist("store", lambda: self._ledger.mark_published(lease, verdict.attempt))',),
-        ("await asyncio.sleep(0)",),
+        ('await self._gate.insist("store", lambda: self._ledger.release(lease))',),
         f"{_TESTS}/test_handler.py::test_the_same_record_again_after_its_verdict_is_passed_over",
+        ">       assert second.sink.order == []",
     ),
     Guard(
         "resume instead of input",
@@ -78,6 +83,7 @@ GUARDS = (
         ("        if state.created_at is None:\n",),
         ("        if state is not None:\n",),
         "project/tests/faults/test_resume.py::test_a_run_goes_on_from_any_write_that_was_its_last",
+        '>       assert state["path"] == list(NODES)',
     ),
     Guard(
         "size check",
@@ -85,6 +91,7 @@ GUARDS = (
         ("if record is not None and len(record) > self._sink.result_limit_bytes:",),
         ("if record is None and asked.event_id is None:",),
         f"{_TESTS}/test_endings.py::test_a_result_too_large_for_its_topic_is_an_error",
+        '>       assert "its topic takes 4000" in result.error',
     ),
     Guard(
         "payload hash",
@@ -93,6 +100,7 @@ GUARDS = (
         ("if not row.payload_hash:\n        return Conflict(row.record), row\n",),
         f"{_TESTS}/test_endings.py"
         "::test_another_payload_under_a_known_id_is_a_conflict_and_leaves_the_first_asker_alone",
+        ">       (letter,) = rig.sink.letters()",
     ),
     Guard(
         "claims limit",
@@ -100,6 +108,7 @@ GUARDS = (
         ("if granted.claims > self._max_claims:",),
         ("if granted.claims < 0:",),
         f"{_TESTS}/test_endings.py::test_an_event_that_killed_its_process_too_often_is_given_up",
+        ">       (result,), (letter,) = rig.sink.decoded(), rig.sink.letters()",
     ),
     Guard(
         "dead-letter failure is a retry",
@@ -112,6 +121,7 @@ GUARDS = (
             "        except",
         ),
         f"{_TESTS}/test_endings.py::test_a_dead_letter_topic_that_is_away_is_waited_for",
+        "CAPTURE: event settled: error",
     ),
     Guard(
         "await every send",
@@ -119,6 +129,7 @@ GUARDS = (
         ("refused = await acknowledged\n",),
         ("refused = None\n",),
         "project/tests/faults/test_sends.py::test_a_record_counts_as_sent_when_the_broker_has_said_so",
+        ">       assert not done",
     ),
     Guard(
         "bounded stop",
@@ -126,5 +137,6 @@ GUARDS = (
         ("done, _ = await asyncio.wait({task}, timeout=limit_s)",),
         ("done, _ = await asyncio.wait({task})",),
         "project/tests/faults/test_sends.py::test_a_client_that_does_not_stop_is_left_behind",
+        "AssertionError: the stop waits for the client",
     ),
 )

@@ -177,20 +177,31 @@ def test_row_22_partitions_are_added(bench: Bench) -> None:
 
 
 def test_row_22_the_events_topic_is_deleted(bench: Bench) -> None:
-    """The worker stays up and waits; it does not end in a crash loop."""
-    worker = bench.worker()
-    asked = run_of()
+    """The worker stays up, says that the topic is not there, and goes on when it is made again."""
+    worker = bench.worker(http=True)
+    asked, later = run_of(), run_of()
     bench.publish([asked])
     bench.verdict(asked.event_id)
+    assert worker.page("/readyz")[0] == 200
     admin = AdminClient({"bootstrap.servers": bench.servers})
     for done in admin.delete_topics([bench.topics.events]).values():
         done.result(20)
     wait_until_sync(lambda: bench.topics.events not in admin.list_topics().topics, 20, "the topic to be gone")
     settled = worker.actions()["settled"]
 
+    wait_until_sync(
+        lambda: f"{bench.topics.events} is not there" in worker.page("/readyz")[1], 30, "the reason"
+    )
     wait_until_sync(lambda: worker.beats() >= 6, 20, "three more seconds of its life")
+    assert (worker.page("/readyz")[0], worker.page("/livez")[0]) == (503, 200)
     assert worker.life.code is None
     assert worker.actions()["settled"] == settled
+
+    create_topics(bench.servers, [bench.topics.events])
+    bench.publish([later])
+    assert bench.verdict(later.event_id, 90).status == "success"
+    wait_until_sync(lambda: worker.page("/readyz")[0] == 200, 20, "the worker to be ready again")
+    assert worker.life.code is None
 
 
 def test_row_25_a_worker_that_stalls_holds_up_no_reader(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,65 @@ from tests.support import wait_until_sync
 
 pytestmark = [pytest.mark.apache, pytest.mark.slow]
 
+_VERDICTS = "SELECT event_id, published FROM runs WHERE status IS NOT NULL"
+_BEFORE_A_VERDICT = ("after-claim", "before-finish")
+_BESIDE_A_RUN = ("before-commit", "after-commit")
+_AFTER_A_MARK = ("after-published", *_BESIDE_A_RUN)
 
+
+@pytest.mark.parametrize("at_once", [1, 10])
 @pytest.mark.parametrize("point", FAULT_POINTS)
-def test_row_01_killed_at_a_fault_point(bench: Bench, point: str) -> None:
-    """Whatever was done by then counts, the rest is made up for by the next owner; nothing is done twice."""
+def test_row_01_killed_at_a_fault_point(bench: Bench, point: str, at_once: int) -> None:
+    """Whatever was done by then counts, the rest is made up for by the next owner; nothing is done twice.
+
+    Neither is a node: only the one that a run was in, or had no checkpoint of yet, may the heir run again.
+    """
     good, broken = [run_of() for _ in range(3)], run_of("broken")
-    bench.publish([*good, broken])
-    mortal = bench.worker(joined=False, WORKFLOW_FAULT_POINT=point)
+    asked = [*good, broken]
+    bench.publish(asked)
+    mortal = bench.worker(joined=False, WORKFLOW_FAULT_POINT=point, WORKFLOW_MAX_CONCURRENCY=str(at_once))
     assert mortal.exit_code() == -signal.SIGKILL
+    settled = {event_id: bool(sent) for event_id, sent in bench.rows(_VERDICTS)}
+    assert bool(settled) or point in _BEFORE_A_VERDICT
+    assert any(settled.values()) or point not in _AFTER_A_MARK
     bench.worker()
 
-    verdicts = {each.event_id: bench.verdict(each.event_id) for each in [*good, broken]}
+    verdicts = {each.event_id: bench.verdict(each.event_id) for each in asked}
+    wait_until_sync(lambda: bench.committed() == 4, 20, "all offsets to be committed")
     assert [verdicts[each.event_id].status for each in good] == ["success"] * 3
     assert verdicts[broken.event_id].status == "error"
     assert {letter.reason for letter in bench.letters(1)} == {"permanent"}
-    answers = bench.answers(4)
-    assert len({(answer.event_id, answer.digest) for answer in answers}) == 4
     assert all(verdicts[each.event_id].path == ("a", "b", "c") for each in good)
+    sent = Counter(answer.event_id for answer in bench.answers(4))
+    assert len({answer.digest for answer in bench.answers(4)}) == 4
+    for each in asked:
+        event_id = str(each.event_id)
+        nodes = ["a", "b"] if each is broken else ["a", "b", "c"]
+        mine, theirs = _begun_by(bench, mortal.pid, event_id)
+        allowed = _left_over(nodes, len(mine), ended=event_id in settled)
+        if at_once == 1 and mine and point not in _BESIDE_A_RUN:
+            # it is the run that came to the point: all that it did is in the store
+            allowed = [["b"]] if each is broken and event_id not in settled else [[]]
+        assert mine == nodes[: len(mine)]
+        assert theirs in allowed, (mine, theirs)
+        # the mark was set: what was sent once is not sent again
+        unmarked = settled.get(event_id) is False
+        assert sent[event_id] == 1 or unmarked
+        assert each is not broken or len(bench.letters(1)) == 1 or unmarked
+
+
+def _begun_by(bench: Bench, pid: int, event_id: str) -> tuple[list[str], list[str]]:
+    """The nodes of the event that the process began, and those that others did."""
+    steps = [step for step in bench.steps() if (step.event_id, step.what) == (event_id, "start")]
+    return (
+        [step.node for step in steps if step.pid == pid],
+        [step.node for step in steps if step.pid != pid],
+    )
+
+
+def _left_over(nodes: list[str], begun: int, *, ended: bool) -> list[list[str]]:
+    """What the heir may run of an event of which so many nodes were begun."""
+    return [[]] if ended else [nodes[begun:], nodes[max(begun - 1, 0) :]]
 
 
 def test_row_01_killed_in_the_middle_of_a_node(bench: Bench) -> None:

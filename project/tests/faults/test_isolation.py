@@ -68,11 +68,13 @@ def mark(what):
 
     assert marks.read_text().split() == ["begin"]
     assert worker.metric("langgraph_kafka_busy_threads") == 1
+    assert worker.metric("langgraph_kafka_overdue_threads") == 1
     assert worker.metric("langgraph_kafka_slots_taken") == worker.metric("langgraph_kafka_slots") == 1
     for each in (asked, following):
         assert bench.verdict(each.event_id).status == "success"
     assert marks.read_text().split() == ["begin", "end"] * 3
     wait_until_sync(lambda: worker.metric("langgraph_kafka_busy_threads") == 0, 10, "all threads to end")
+    assert worker.metric("langgraph_kafka_overdue_threads") == 0
 
 
 def _release(folder: Path, source: str, *, timeout_s: float = 120.0) -> Path:

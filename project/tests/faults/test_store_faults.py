@@ -6,8 +6,10 @@ import os
 import resource
 import signal
 import sqlite3
+import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import ormsgpack
@@ -32,6 +34,26 @@ _WRITE_VERSION_AT = 18
 _WAL_VERSION = 2
 _NEWER_VERSION = 3
 _TABLES = ("runs", "checkpoints", "checkpoint_writes")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of eight megabytes."""
+    folder = tmp_path / "small-disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(
+            f"LEFT OUT: a disk that is full, for want of the right to mount: {mounted.stderr.strip()}"
+        )
+    yield folder
+    # lazily: a worker that is being killed may still have its files open
+    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def _goes_on_by_itself(
@@ -62,8 +84,16 @@ def _goes_on_by_itself(
     assert len({answer.digest for answer in bench.answers(15)}) == len(bench.answers(15)) == 15
 
 
-def test_row_11_a_disk_that_is_full(bench: Bench) -> None:
-    """No file of the worker may grow: that is what a full disk looks like to SQLite."""
+def test_row_11_a_disk_that_is_full(bench: Bench, small_disk: Path) -> None:
+    """A file system of its own without a free block, which is SQLITE_FULL."""
+    worker = bench.worker(WORKFLOW_STATE_URL=f"sqlite:{small_disk / 'state.db'}")
+    ballast = small_disk / "ballast"
+    _goes_on_by_itself(bench, worker, lambda: _fill(ballast), ballast.unlink)
+    assert "database or disk is full" in worker.log_file.read_text()
+
+
+def test_row_11_files_that_may_not_grow(bench: Bench) -> None:
+    """None of the worker's may: a quota, which SQLite tells as SQLITE_IOERR_WRITE."""
     worker = bench.worker()
 
     def limit(size: int) -> None:
@@ -140,7 +170,7 @@ def test_row_11_a_database_server_that_is_read_only(
 def test_row_11_a_database_server_whose_disk_is_full(
     make_bench: Callable[..., Bench], quick_broker: Broker, postgres_dsn: str
 ) -> None:
-    """Every new row is refused with the server's own code for it."""
+    """Every new row and every change of one is refused with the server's own code for it."""
     bench = make_bench(quick_broker, state_url=postgres_dsn)
     worker = bench.worker()
     _goes_on_by_itself(bench, worker, lambda: _full(postgres_dsn), lambda: _room_again(postgres_dsn))
@@ -225,6 +255,12 @@ def _with_one_bit_flipped(state: bytes) -> bytes:
     return state[:half] + bytes([state[half] ^ 1]) + state[half + 1 :]
 
 
+def _fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
 def _do(connection: sqlite3.Connection, statement: str) -> None:
     connection.execute(statement)
 
@@ -264,7 +300,7 @@ def _full(dsn: str) -> None:
         "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
         "'BEGIN RAISE EXCEPTION USING ERRCODE = ''disk_full'', MESSAGE = ''no space left on device''; END'",
         *(
-            f"CREATE TRIGGER full_disk BEFORE INSERT ON {table} EXECUTE FUNCTION full_disk()"
+            f"CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION full_disk()"
             for table in _TABLES
         ),
     )
