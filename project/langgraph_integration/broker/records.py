@@ -92,28 +92,35 @@ class RecordProducer:
                 # librdkafka's queue is full; it drains as the broker answers
                 await asyncio.sleep(_QUEUE_FULL_S)
             except KafkaException as error:
-                raise self._failed(topic, size, error.args[0]) from error
+                raise self._failed(topic, size, error.args[0], reports) from error
         refused = await acknowledged
         if refused is not None:
-            raise self._failed(topic, size, refused)
+            raise self._failed(topic, size, refused, reports)
 
-    def _failed(self, topic: str, size: int, error: KafkaError) -> Exception:
+    def _failed(self, topic: str, size: int, error: KafkaError, reports: DeliveryReports) -> Exception:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             # the topic's limit was lowered, or could not be read
             self._limits[topic] = min(self._limits.get(topic, DEFAULT_TOPIC_LIMIT_BYTES), size)
             return RecordTooLarge(f"a record of {size} bytes is too large for {topic}")
-        if error.fatal():
-            self._replace()
+        error = reports.fatal or error
+        # _FATAL is what an ended producer answers to every record, and calls itself not fatal
+        if error.fatal() or error.name() == "_FATAL":
+            self._replace(reports, error)
         return self._unavailable(error, f"{topic}: ")
 
-    def _replace(self) -> None:
-        """A fatal error ends an idempotent producer; the records it had are sent again by their senders."""
-        log.warning("producer replaced after a fatal error", extra={"action": "producer_replaced"})
-        if self._client is None or self._reports is None:
+    def _replace(self, reports: DeliveryReports, error: KafkaError) -> None:
+        """A fatal error ends an idempotent producer; the records it had are sent again by their senders.
+
+        Each of them may be the first to notice: only the producer that failed is replaced, once.
+        """
+        if reports is not self._reports:
             return
-        self._reports.close(wait_s=0.0)
-        self._client = Producer(producer_options(self._settings, self._last_error))
-        self._reports = DeliveryReports(self._client, asyncio.get_running_loop())
+        log.warning(
+            "producer replaced after a fatal error: %s", error.str(), extra={"action": "producer_replaced"}
+        )
+        client = Producer(producer_options(self._settings, self._last_error))
+        self._client, self._reports = client, DeliveryReports(client, asyncio.get_running_loop())
+        reports.abandon()
 
     def _unavailable(self, error: KafkaError, about: str = "") -> BrokerUnavailable:
         servers = self._settings.bootstrap_servers

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from langgraph_integration.broker.clients import consumer_arguments
-from langgraph_integration.broker.records import RecordProducer
 from langgraph_integration.consumer import LangGraphKafkaConsumer
 from tests.langgraph_integration.conftest import MakeConfig
 from tests.langgraph_integration.events import event
@@ -235,21 +234,6 @@ async def test_a_member_without_partitions_takes_over_when_the_other_leaves(
 def _shares(*members: LangGraphKafkaConsumer) -> list[int] | None:
     shares = sorted(len(each.status().partitions) for each in members)
     return shares if sum(shares) else None
-
-
-async def test_a_producer_that_is_beyond_repair_is_replaced(broker: TestBroker, topics: TopicNames) -> None:
-    """A fatal error ends an idempotent producer of librdkafka; the next record goes through a new one."""
-    producer = RecordProducer(KafkaSettings(bootstrap_servers=broker.bootstrap_servers))
-    await producer.start([topics.results])
-    before = producer._client
-    error = producer._failed(topics.results, 1, KafkaError(KafkaError._FATAL, "fenced", fatal=True))
-    await producer.send(topics.results, b"key", b"value")
-    after = producer._client
-    await producer.stop()
-
-    assert "fenced" in str(error)
-    assert after is not before
-    assert len(await asyncio.to_thread(read, broker.bootstrap_servers, topics.results, 1)) == 1
 
 
 @pytest.mark.topics(partitions=1)
