@@ -9,22 +9,19 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
-    GroupAuthorizationFailedError,
     IllegalStateError,
     KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
 )
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from langgraph_integration.broker.aside import aside
 from langgraph_integration.broker.assignment import Assignment
 from langgraph_integration.broker.commit_mark import CommitMark
+from langgraph_integration.broker.fetching import Fetching
 from langgraph_integration.broker.incarnation import Incarnation
 from langgraph_integration.broker.inquiry import Inquiry
 from langgraph_integration.broker.leaving import stop_within
 from langgraph_integration.broker.new_group import start_at_end
-from langgraph_integration.broker.out_of_range import out_of_range
 from langgraph_integration.broker.silence import Silence
 from langgraph_integration.broker.start_policy import StartPolicy
 from langgraph_integration.broker.thread import KafkaThread
@@ -80,7 +77,7 @@ class KafkaEventSource:
         self._silence = Silence()
         self._inquiry = Inquiry(settings)
         self._ends_noted_at = 0.0
-        self._out_of_range: tuple[int, BrokerUnavailable] | None = None
+        self._fetching: Fetching | None = None
         self.ends: Mapping[Partition, int] = {}
         """The end offset of each partition, as the last fetches told it."""
 
@@ -116,6 +113,7 @@ class KafkaEventSource:
         self._assignment = Assignment(
             client, self._policy, self._listener, home, revoke_budget_s=self._revoke_budget_s
         )
+        self._fetching = Fetching(client, self._assignment, self._policy)
         self._client = client
         client.subscribe([self._topic], listener=self._assignment)
         try:
@@ -130,18 +128,19 @@ class KafkaEventSource:
 
     async def _poll(self, max_records: int, timeout_s: float) -> list[Delivery]:
         client = self._running_client
-        assignment = self._assignment
+        assignment, fetching = self._assignment, self._fetching
         assert assignment is not None
+        assert fetching is not None
         if not assignment.placed:
             await assignment.place()
         self._incarnation.look()
-        self._refuse_wrong_place(assignment)
+        self._refuse_wrong_place(fetching)
         if max_records == 0:
-            await self._keep_alive(client)
+            await self._keep_alive(client, fetching)
             await asyncio.sleep(timeout_s)
             return []
         self._polled_at = time.monotonic()
-        batches = await self._get(client, int(timeout_s * 1000), max_records)
+        batches = await fetching.get(int(timeout_s * 1000), max_records)
         if batches is None:
             return []
         if not batches:
@@ -150,39 +149,10 @@ class KafkaEventSource:
         self._note_ends(client)
         return [_delivery(record, generation) for records in batches.values() for record in records]
 
-    async def _get(
-        self, client: AIOKafkaConsumer, timeout_ms: int, max_records: int | None = None
-    ) -> Mapping[TopicPartition, Sequence[Any]] | None:
-        """What has come by partition. None where a start was still unknown to the fetcher."""
-        try:
-            # its own timeout only: a cancelled getmany switches max_poll_interval_ms off for ever
-            batches: Mapping[TopicPartition, Sequence[Any]] = await client.getmany(
-                timeout_ms=timeout_ms, max_records=max_records
-            )
-        except NoOffsetForPartitionError:
-            # raised by the fetcher's head start; the start policy has sought by now
-            return None
-        except OffsetOutOfRangeError as error:
-            assert self._assignment is not None
-            self._out_of_range = self._assignment.generation, await out_of_range(client, error)
-            raise self._out_of_range[1] from error
-        except GroupAuthorizationFailedError:
-            # the heartbeat has ended for good: aiokafka begins another one only when it joins
-            client._coordinator.request_rejoin()  # noqa: SLF001 - there is no public way to ask for it
-            raise
-        return batches
-
-    def _refuse_wrong_place(self, assignment: Assignment) -> None:
-        """Raise where the position is of another topic, or names no record of this one.
-
-        The client forgets that it was out of range: as soon as the topic has grown beyond the position it
-        would read on there, and what lies before would be passed over.
-        """
+    def _refuse_wrong_place(self, fetching: Fetching) -> None:
+        """Raise where the position is of another topic, or names no record of this one."""
         self._incarnation.refuse_another()
-        if self._out_of_range is not None:
-            generation, error = self._out_of_range
-            if generation == assignment.generation:
-                raise BrokerUnavailable(str(error))
+        fetching.refuse_out_of_range()
 
     def _refuse_silence(self, client: AIOKafkaConsumer, *, fetching: bool) -> None:
         fetched = client.assignment() - client.paused() if fetching else ()
@@ -195,7 +165,7 @@ class KafkaEventSource:
                 f"Kafka at {servers}: no answer to a fetch for {silent_s:.0f} s{self._inquiry.answer}"
             )
 
-    async def _keep_alive(self, client: AIOKafkaConsumer) -> None:
+    async def _keep_alive(self, client: AIOKafkaConsumer, fetching: Fetching) -> None:
         """Count as polling although nothing is wanted. Rarely, for a pause throws fetched records away."""
         if time.monotonic() - self._polled_at < _KEEP_ALIVE_S:
             return
@@ -203,7 +173,7 @@ class KafkaEventSource:
         client.pause(*running)
         try:
             # raises what an earlier fetch has met, of paused partitions too
-            await self._get(client, 0)
+            await fetching.get(0)
         finally:
             client.resume(*(running & client.assignment()))
             self._polled_at = time.monotonic()
