@@ -4,11 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import GroupAuthorizationFailedError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    CorruptRecordException,
+    GroupAuthorizationFailedError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 
 from langgraph_integration.broker.assignment import Assignment
 from langgraph_integration.broker.fetch_count import balanced
 from langgraph_integration.broker.handed_out import HandedOut
+from langgraph_integration.broker.header_names import names_are_unreadable, read_leniently
 from langgraph_integration.broker.out_of_range import out_of_range
 from langgraph_integration.broker.start_policy import StartPolicy
 from workflow_events.errors import BrokerUnavailable
@@ -39,7 +45,26 @@ class Fetching:
             # the heartbeat has ended for good: aiokafka begins another one only when it joins
             self._client._coordinator.request_rejoin()  # noqa: SLF001 - there is no public way to ask for it
             raise
+        except (UnicodeDecodeError, CorruptRecordException) as error:
+            if not names_are_unreadable(error):
+                raise
+            batches = await self._get_leniently(error, max_records or 1)
         self._handed_out.note(batches, self._assignment.generation)
+        return batches
+
+    async def _get_leniently(self, error: Exception, max_records: int) -> Batches:
+        generation = self._assignment.generation
+        batches = await read_leniently(
+            self._client, lambda where: self._handed_out.next(where, generation), max_records
+        )
+        if self._assignment.generation != generation:
+            # read under an assignment that is over
+            return {}
+        if not any(batches.values()):
+            raise BrokerUnavailable(f"a record's headers cannot be read: {error}") from error
+        for where, records in batches.items():
+            if records:
+                self._client.seek(where, records[-1].offset + 1)
         return batches
 
     async def _getmany(self, timeout_ms: int, max_records: int | None) -> Batches:
