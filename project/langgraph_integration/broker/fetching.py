@@ -15,7 +15,7 @@ from langgraph_integration.broker.assignment import Assignment
 from langgraph_integration.broker.fetch_count import balanced
 from langgraph_integration.broker.handed_out import HandedOut
 from langgraph_integration.broker.header_names import names_are_unreadable, read_leniently
-from langgraph_integration.broker.out_of_range import out_of_range
+from langgraph_integration.broker.out_of_range import OutOfRange
 from langgraph_integration.broker.start_policy import StartPolicy
 from workflow_events.errors import BrokerUnavailable
 
@@ -29,7 +29,7 @@ class Fetching:
         self._client = client
         self._assignment = assignment
         self._handed_out = HandedOut(policy.starts)
-        self._out_of_range: tuple[int, BrokerUnavailable] | None = None
+        self._out_of_range = OutOfRange(policy.starts)
 
     async def get(self, timeout_ms: int, max_records: int | None = None) -> Batches | None:
         """What has come by partition. None where a start was still unknown to the fetcher."""
@@ -39,8 +39,9 @@ class Fetching:
             # raised by the fetcher's head start; the start policy has sought by now
             return None
         except OffsetOutOfRangeError as error:
-            self._out_of_range = self._assignment.generation, await out_of_range(self._client, error)
-            raise self._out_of_range[1] from error
+            self._out_of_range.note(error)
+            await self._out_of_range.refuse(self._client)
+            return None
         except GroupAuthorizationFailedError:
             # the heartbeat has ended for good: aiokafka begins another one only when it joins
             self._client._coordinator.request_rejoin()  # noqa: SLF001 - there is no public way to ask for it
@@ -78,13 +79,6 @@ class Fetching:
             raise
         return batches
 
-    def refuse_out_of_range(self) -> None:
-        """Raise where a position names no record of the topic.
-
-        The client forgets that it was out of range: as soon as the topic has grown beyond the position it
-        would read on there, and what lies before would be passed over.
-        """
-        if self._out_of_range is not None:
-            generation, error = self._out_of_range
-            if generation == self._assignment.generation:
-                raise BrokerUnavailable(str(error))
+    async def refuse_out_of_range(self) -> None:
+        """Raise `BrokerUnavailable` where a position of ours names no record of the topic."""
+        await self._out_of_range.refuse(self._client)

@@ -134,7 +134,7 @@ class KafkaEventSource:
         if not assignment.placed:
             await assignment.place()
         self._incarnation.look()
-        self._refuse_wrong_place(fetching)
+        await self._refuse_wrong_place(client, fetching)
         if max_records == 0:
             await self._keep_alive(client, fetching)
             await asyncio.sleep(timeout_s)
@@ -149,10 +149,15 @@ class KafkaEventSource:
         self._note_ends(client)
         return [_delivery(record, generation) for records in batches.values() for record in records]
 
-    def _refuse_wrong_place(self, fetching: Fetching) -> None:
+    async def _refuse_wrong_place(self, client: AIOKafkaConsumer, fetching: Fetching) -> None:
         """Raise where the position is of another topic, or names no record of this one."""
-        self._incarnation.refuse_another()
-        fetching.refuse_out_of_range()
+        try:
+            self._incarnation.refuse_another()
+            await fetching.refuse_out_of_range()
+        except BrokerUnavailable:
+            # whoever waits for a person is still a member
+            await self._keep_alive(client, fetching)
+            raise
 
     def _refuse_silence(self, client: AIOKafkaConsumer, *, fetching: bool) -> None:
         fetched = client.assignment() - client.paused() if fetching else ()
