@@ -9,11 +9,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
-    GroupAuthorizationFailedError,
     IllegalStateError,
     KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
 )
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
@@ -21,11 +18,11 @@ from langgraph_integration.broker.aside import aside
 from langgraph_integration.broker.assignment import Assignment
 from langgraph_integration.broker.commit_mark import CommitMark
 from langgraph_integration.broker.ends import Ends
+from langgraph_integration.broker.fetching import Fetching
 from langgraph_integration.broker.incarnation import Incarnation
 from langgraph_integration.broker.inquiry import Inquiry
 from langgraph_integration.broker.leaving import stop_within
 from langgraph_integration.broker.new_group import start_at_end
-from langgraph_integration.broker.out_of_range import out_of_range
 from langgraph_integration.broker.silence import Silence
 from langgraph_integration.broker.start_policy import StartPolicy
 from langgraph_integration.broker.thread import KafkaThread
@@ -79,7 +76,7 @@ class KafkaEventSource:
         self._polled_at = time.monotonic()
         self._silence = Silence()
         self._inquiry = Inquiry(settings)
-        self._out_of_range: tuple[int, BrokerUnavailable] | None = None
+        self._fetching: Fetching | None = None
         self.ends = Ends(topic)
         """Where the partitions end, and when a broker last answered."""
 
@@ -115,6 +112,7 @@ class KafkaEventSource:
         self._assignment = Assignment(
             client, self._policy, self._listener, home, revoke_budget_s=self._revoke_budget_s
         )
+        self._fetching = Fetching(client, self._assignment, self._policy)
         self._client = client
         client.subscribe([self._topic], listener=self._assignment)
         try:
@@ -129,20 +127,21 @@ class KafkaEventSource:
 
     async def _poll(self, max_records: int, timeout_s: float) -> list[Delivery]:
         client = self._running_client
-        assignment = self._assignment
+        assignment, fetching = self._assignment, self._fetching
         assert assignment is not None
+        assert fetching is not None
         if not assignment.placed:
             await assignment.place()
         self._incarnation.look()
-        self._refuse_wrong_place(assignment)
+        await self._refuse_wrong_place(client, fetching)
         if max_records == 0:
             self.ends.look(client)
-            await self._keep_alive(client)
+            await self._keep_alive(client, fetching)
             await asyncio.sleep(timeout_s)
             self._refuse_silence(client, fetching=False)
             return []
         self._polled_at = time.monotonic()
-        batches = await self._get(client, int(timeout_s * 1000), max_records)
+        batches = await fetching.get(int(timeout_s * 1000), max_records)
         self.ends.look(client)
         if batches is None:
             return []
@@ -151,39 +150,15 @@ class KafkaEventSource:
         generation = assignment.generation
         return [_delivery(record, generation) for records in batches.values() for record in records]
 
-    async def _get(
-        self, client: AIOKafkaConsumer, timeout_ms: int, max_records: int | None = None
-    ) -> Mapping[TopicPartition, Sequence[Any]] | None:
-        """What has come by partition. None where a start was still unknown to the fetcher."""
+    async def _refuse_wrong_place(self, client: AIOKafkaConsumer, fetching: Fetching) -> None:
+        """Raise where the topic is gone or another one, or the position names no record of it."""
         try:
-            # its own timeout only: a cancelled getmany switches max_poll_interval_ms off for ever
-            batches: Mapping[TopicPartition, Sequence[Any]] = await client.getmany(
-                timeout_ms=timeout_ms, max_records=max_records
-            )
-        except NoOffsetForPartitionError:
-            # raised by the fetcher's head start; the start policy has sought by now
-            return None
-        except OffsetOutOfRangeError as error:
-            assert self._assignment is not None
-            self._out_of_range = self._assignment.generation, await out_of_range(client, error)
-            raise self._out_of_range[1] from error
-        except GroupAuthorizationFailedError:
-            # the heartbeat has ended for good: aiokafka begins another one only when it joins
-            client._coordinator.request_rejoin()  # noqa: SLF001 - there is no public way to ask for it
+            self._incarnation.refuse_wrong()
+            await fetching.refuse_out_of_range()
+        except BrokerUnavailable:
+            # whoever waits for a person is still a member
+            await self._keep_alive(client, fetching)
             raise
-        return batches
-
-    def _refuse_wrong_place(self, assignment: Assignment) -> None:
-        """Raise where the topic is gone, the position is of another one, or it names no record of this one.
-
-        The client forgets that it was out of range: as soon as the topic has grown beyond the position it
-        would read on there, and what lies before would be passed over.
-        """
-        self._incarnation.refuse_wrong()
-        if self._out_of_range is not None:
-            generation, error = self._out_of_range
-            if generation == assignment.generation:
-                raise BrokerUnavailable(str(error))
 
     def _refuse_silence(self, client: AIOKafkaConsumer, *, fetching: bool) -> None:
         fetched = client.assignment() - client.paused() if fetching else ()
@@ -196,7 +171,7 @@ class KafkaEventSource:
             what = "no answer to a fetch" if unfetched_s > _SILENT_S else "no answer"
             raise BrokerUnavailable(f"Kafka at {servers}: {what} for {silent_s:.0f} s{self._inquiry.answer}")
 
-    async def _keep_alive(self, client: AIOKafkaConsumer) -> None:
+    async def _keep_alive(self, client: AIOKafkaConsumer, fetching: Fetching) -> None:
         """Count as polling although nothing is wanted. Rarely, for a pause throws fetched records away."""
         if time.monotonic() - self._polled_at < _KEEP_ALIVE_S:
             return
@@ -204,7 +179,7 @@ class KafkaEventSource:
         client.pause(*running)
         try:
             # raises what an earlier fetch has met, of paused partitions too
-            await self._get(client, 0)
+            await fetching.get(0)
         finally:
             client.resume(*(running & client.assignment()))
             self._polled_at = time.monotonic()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from langgraph_integration.pipeline.delivery import Partition
 
 log = logging.getLogger(__name__)
 
+_YIELD_S = 1.0
+_LOOK_AGAIN_S = 0.1
 _CONNECTION = ("bootstrap_servers", "security_protocol", "ssl_context", "sasl_")
 
 
@@ -37,6 +40,7 @@ class StartPolicy:
         self.starts: dict[Partition, int] = {}
         """Where each partition began when it was placed."""
 
+        self._yielded_to: str | None = None
         self.foreign_store: str | None = None
         """The id of another store that settled partitions of the group, or `None`."""
         self.metadata_kept: bool | None = None
@@ -74,8 +78,7 @@ class StartPolicy:
             # whoever takes nothing claims nothing, or the rightful worker would find a stranger's mark here
             return
         await self._commit(client, offsets, self._store_id)
-        # two stores may begin a group at the same moment, each with partitions of its own
-        if self._is_strange(await self._marks(client)):
+        if await self._met_another(client):
             await self._commit(client, offsets, None)
             return
         log.info(
@@ -83,6 +86,20 @@ class StartPolicy:
             len(fresh),
             extra={"action": "partitions_started", "group_id": self._group_id},
         )
+
+    async def _met_another(self, client: AIOKafkaConsumer) -> bool:
+        """Whether our marks have to go, because another store began the group at the same moment.
+
+        Of two that see each other the one with the greater id withdraws; the other waits for that, for the
+        one that it sees may have looked before there was anything to see, and be at work.
+        """
+        deadline = time.monotonic() + _YIELD_S
+        while self._is_strange(await self._marks(client)):
+            if str(self.foreign_store) < str(self._store_id) or time.monotonic() > deadline:
+                self._yielded_to = self.foreign_store
+                return True
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        return False
 
     async def _commit(
         self, client: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int], store_id: str | None
@@ -92,8 +109,12 @@ class StartPolicy:
 
     def _is_strange(self, marks: Mapping[TopicPartition, CommitMark]) -> bool:
         """Whether another store settled partitions of the group; notes which."""
-        others = sorted({mark.store for mark in marks.values() if mark.store not in (None, self._store_id)})
-        self.foreign_store = others[0] if others and self._store_id else None
+        stores = {mark.store for mark in marks.values() if mark.store is not None}
+        if self._store_id in stores:
+            self._yielded_to = None
+        others = sorted(stores - {self._store_id})
+        # whoever has yielded waits on, also where the other did the same and no mark is left
+        self.foreign_store = (others[0] if others else self._yielded_to) if self._store_id else None
         return self.foreign_store is not None
 
     async def _marks(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, CommitMark]:
