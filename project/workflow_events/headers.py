@@ -1,8 +1,7 @@
 """Record headers: what a reader may know about a record without parsing it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 CORRELATION_ID: Final = "correlation_id"
 ATTEMPT: Final = "attempt"
@@ -10,13 +9,12 @@ DEADLINE_MS: Final = "deadline_ms"
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 
-_NAMES: Final = frozenset({CORRELATION_ID, ATTEMPT, DEADLINE_MS, TRACEPARENT, TRACESTATE})
+_NAMES: Final = (CORRELATION_ID, ATTEMPT, DEADLINE_MS, TRACEPARENT, TRACESTATE)
 _MAX_ATTEMPT: Final = 2**31 - 1
 _MAX_DEADLINE_MS: Final = 2**53
 
 
-@dataclass(frozen=True, slots=True)
-class RecordHeaders:
+class RecordHeaders(NamedTuple):
     """The headers we write and understand.
 
     `correlation_id` is the event's id. `attempt` is the asker's try, from 1. `deadline_ms` is the
@@ -31,14 +29,9 @@ class RecordHeaders:
 
     def to_list(self) -> list[tuple[str, bytes]]:
         """The pairs as Kafka clients take them; what is None is left out."""
-        values: dict[str, str | int | None] = {
-            CORRELATION_ID: self.correlation_id,
-            ATTEMPT: self.attempt,
-            DEADLINE_MS: self.deadline_ms,
-            TRACEPARENT: self.traceparent,
-            TRACESTATE: self.tracestate,
-        }
-        return [(name, str(value).encode()) for name, value in values.items() if value is not None]
+        return [
+            (name, str(value).encode()) for name, value in zip(_NAMES, self, strict=True) if value is not None
+        ]
 
     @classmethod
     def parse(cls, headers: Iterable[tuple[str, bytes | str | None]] | None) -> "RecordHeaders":

@@ -127,9 +127,9 @@ def _plain(value: object) -> object:
 
 
 def _nulls_meant(value: object) -> int:
-    if isinstance(value, WireModel):
-        value = value.wire_fields()
-    return sum(item is None for item in value.values()) if isinstance(value, dict) else 0
+    if not isinstance(value, dict):
+        value = value.wire_fields() if isinstance(value, WireModel) else {}
+    return sum(item is None for item in value.values())
 
 
 def _checked(value: object, path: str, depth: int = 0) -> Any:

@@ -47,10 +47,7 @@ class TopicPublisher:
         `BrokerUnavailable`, after which publishing the same bytes again is safe.
         """
         correlation_id = key.decode("ascii", errors="replace") if key else None
-        trace = current_trace.get()
-        headers = RecordHeaders(
-            correlation_id, attempt, traceparent=trace.traceparent, tracestate=trace.tracestate
-        )
+        headers = RecordHeaders(correlation_id, attempt, None, *current_trace.get())
         await self._started.send(self.topic, key, value, headers.to_list())
 
     @property

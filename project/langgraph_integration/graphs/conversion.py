@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from enum import Enum
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ DEFAULT_TASK = "process_workflow"
 INTERRUPT_KEY = "__interrupt__"
 _RESULT_FIELDS = ("completed", "agent_results", "task", "metadata")
 _MAX_DEPTH = 100
+_PLAIN = frozenset({NoneType, bool, int, float, str})
 
 
 def event_to_multi_agent_state(event: WorkflowEvent) -> dict[str, Any]:
@@ -95,13 +97,14 @@ def to_json(value: Any, path: str, depth: int = 0) -> Any:
 
     Raises `NotJson` naming the path of anything else.
     """
-    if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
+    # exact types first: nearly every value is one of them, and a large result has many
+    if type(value) in _PLAIN or (isinstance(value, (int, float, str)) and not isinstance(value, Enum)):
         return value
     if depth > _MAX_DEPTH:
         raise NotJson(f"{path} is nested more than {_MAX_DEPTH} levels deep", path=path)
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return {_key(key, path): to_json(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return [to_json(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
     if isinstance(value, BaseModel):
         return to_json(value.model_dump(), path, depth + 1)

@@ -1,7 +1,7 @@
 """Metrics for Prometheus: counters fed by happenings, gauges read from the status at each scrape."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -22,6 +22,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)  # seconds
 _MOST_ERROR_TYPES = 100  # an exception class made at run time must not grow the series without bound
 _OTHER = "other"
+
+_Metric = TypeVar("_Metric", Counter, Histogram)
 
 Sample = tuple[MetricName, tuple[str, ...], float]
 
@@ -50,12 +52,18 @@ class Metrics(MetricsPage):
 
     def __init__(self) -> None:
         super().__init__()
-        self._counters = {
+        counters = {
             name: _counter(name, self.registry) for name, row in METRICS.items() if row.kind == "counter"
         }
+        self._runs_started = counters[MetricName.RUNS_STARTED]
+        self._takeovers = counters[MetricName.TAKEOVERS]
+        self._retries = _Series(counters[MetricName.RETRIES])
+        self._events = _Series(counters[MetricName.EVENTS])
+        self._dead_letters = _Series(counters[MetricName.DEAD_LETTERS])
+        self._ignored = _Series(counters[MetricName.IGNORED])
         duration = METRICS[MetricName.RUN_DURATION]
-        self._duration = Histogram(
-            duration.name, duration.help, duration.labels, buckets=_BUCKETS, registry=self.registry
+        self._durations = _Series(
+            Histogram(duration.name, duration.help, duration.labels, buckets=_BUCKETS, registry=self.registry)
         )
         self._error_types: set[str] = set()
         ProcessCollector(registry=self.registry)
@@ -64,19 +72,19 @@ class Metrics(MetricsPage):
         """Count what happened; an `Observer`."""
         match happening:
             case RunStarted(takeover=takeover):
-                self._counters[MetricName.RUNS_STARTED].inc()
+                self._runs_started.inc()
                 if takeover:
-                    self._counters[MetricName.TAKEOVERS].inc()
+                    self._takeovers.inc()
             case RetryPlanned(error_type=error_type):
-                self._counters[MetricName.RETRIES].labels(self._bounded(error_type)).inc()
+                self._retries[self._bounded(error_type)].inc()
             case VerdictPublished(status=status, reason=reason, duration_s=duration_s):
-                self._counters[MetricName.EVENTS].labels(status).inc()
+                self._events[status].inc()
                 if reason is not None:
-                    self._counters[MetricName.DEAD_LETTERS].labels(reason).inc()
+                    self._dead_letters[reason].inc()
                 if duration_s > 0:
-                    self._duration.labels(status).observe(duration_s)
+                    self._durations[status].observe(duration_s)
             case RecordIgnored(why=why):
-                self._counters[MetricName.IGNORED].labels(why).inc()
+                self._ignored[why].inc()
             case _:
                 assert_never(happening)
 
@@ -85,6 +93,21 @@ class Metrics(MetricsPage):
             return _OTHER
         self._error_types.add(error_type)
         return error_type
+
+
+class _Series(dict[str, _Metric]):
+    """The series of a metric with one label, by the label's value; made when first asked for.
+
+    prometheus_client's own `labels` takes a lock and checks its arguments at each call.
+    """
+
+    def __init__(self, metric: _Metric) -> None:
+        super().__init__()
+        self._metric: _Metric = metric
+
+    def __missing__(self, value: str) -> _Metric:
+        series = self[value] = self._metric.labels(value)
+        return series
 
 
 class _StatusGauges(Collector):

@@ -1,21 +1,19 @@
 """What observers are told: frozen details, one object a happening, many observers (metrics, logs, tests)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from workflow_events.dead_letter import DeadLetterReason
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(NamedTuple):
     """A try begins. `takeover` is True where another owner, or an earlier life of this one, had begun it."""
 
     event_id: str
     takeover: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPlanned:
+class RetryPlanned(NamedTuple):
     """A transient error; the next try follows after `delay_s`."""
 
     event_id: str
@@ -23,8 +21,7 @@ class RetryPlanned:
     delay_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictPublished:
+class VerdictPublished(NamedTuple):
     """An attempt ended and its records are acknowledged. `reason` is set where there is a dead letter.
 
     `duration_s` is from the claim to the acknowledgement; 0 where nothing ran.
@@ -36,8 +33,7 @@ class VerdictPublished:
     duration_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class RecordIgnored:
+class RecordIgnored(NamedTuple):
     """A record that asks for no run: another event type, or an ask that a live run has absorbed."""
 
     why: str

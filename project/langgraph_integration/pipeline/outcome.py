@@ -1,28 +1,24 @@
 """How a run can end: everything downstream is a match over these."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from workflow_events.dead_letter import DeadLetterReason
 
 
-@dataclass(frozen=True, slots=True)
-class Succeeded:
+class Succeeded(NamedTuple):
     """The graph finished; `result` is what the asker gets."""
 
     result: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Unfulfilled:
+class Unfulfilled(NamedTuple):
     """The graph finished and says that the request cannot be met: status `failure`, no dead letter."""
 
     result: dict[str, Any]
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """The run did not finish: status `error` and a dead letter.
 
     `message` is what the asker reads, `cause` what the dead letter keeps, `retry_count` the retries that

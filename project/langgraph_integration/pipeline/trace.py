@@ -21,7 +21,7 @@ class TraceContext(NamedTuple):
         must not grow by what somebody else wrote.
         """
         if headers.traceparent is None or len(headers.traceparent) > _LONGEST_PARENT:
-            return cls()
+            return _NONE
         state = headers.tracestate
         return cls(headers.traceparent, state if state and len(state) <= _LONGEST_STATE else None)
 

@@ -9,8 +9,7 @@ from langgraph_integration.pipeline.delivery import Delivery
 from langgraph_integration.pipeline.ledger import StoredVerdict
 from langgraph_integration.pipeline.outcome import Failed, Outcome, Succeeded, Unfulfilled
 from langgraph_integration.pipeline.ports import VerdictSink
-from workflow_events import WorkflowResultEvent
-from workflow_events.codec import encode
+from workflow_events.codec import dump_json, encode
 from workflow_events.dead_letter import DeadLetterError, DeadLetterEvent, DeadLetterOrigin, bounded_text
 from workflow_events.errors import NotJson, RecordTooLarge
 from workflow_events.ids import dead_letter_id, dead_letter_id_at, result_id
@@ -98,19 +97,19 @@ class VerdictWriter:
     ) -> bytes | None:
         if asked.event_id is None or asked.conflict:
             return None
-        return encode(
-            WorkflowResultEvent(
-                correlation_id=asked.event_id,
-                workflow_id=asked.workflow_id or "",
-                workflow_run_id=asked.workflow_run_id or "",
-                result=result,
-                status=status,
-                error=error,
-                timestamp=now,
-                attempt=attempt,
-                result_id=result_id(asked.event_id, attempt, status),
-            )
-        )
+        # as the codec writes a WorkflowResultEvent, without making one: nothing here is left to be validated
+        fields = {
+            "correlation_id": asked.event_id,
+            "workflow_id": asked.workflow_id or "",
+            "workflow_run_id": asked.workflow_run_id or "",
+            "result": result,
+            "status": status,
+            "error": error,
+            "timestamp": now,
+            "attempt": attempt,
+            "result_id": result_id(asked.event_id, attempt, status),
+        }
+        return dump_json(fields, root="")
 
     def _dead_letter(
         self, delivery: Delivery, asked: Asked, attempt: int, failed: Failed, now: datetime

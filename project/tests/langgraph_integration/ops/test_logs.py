@@ -66,6 +66,21 @@ def test_values_that_json_does_not_know_become_texts() -> None:
     assert as_json(record(action="x", what=ValueError("odd")))["what"] == "odd"
 
 
+def test_fields_are_found_wherever_a_record_keeps_them() -> None:
+    """A maker of records (`logging.setLogRecordFactory`) may set its own before the standard ones."""
+
+    class Tagged(logging.LogRecord):
+        def __init__(self, *args: Any) -> None:
+            self.region = "eu"
+            super().__init__(*args)
+
+    line = Tagged("some.logger", logging.INFO, __file__, 1, "started", (), None)
+    line.zone, line.action, line.nothing = "b", "started", None
+
+    fields = list(as_json(line).items())
+    assert fields[4:] == [("region", "eu"), ("zone", "b"), ("action", "started")]
+
+
 def test_a_line_for_people_has_time_level_message_and_fields() -> None:
     """In this order, on one line."""
     line = HumanLines(Redactor()).format(record("started", action="started", group_id="g"))

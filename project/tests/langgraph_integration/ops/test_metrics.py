@@ -86,6 +86,16 @@ def test_durations_are_of_runs_only() -> None:
     assert sample(metrics, f"{MetricName.RUN_DURATION}_sum", status="error") == 7.0
 
 
+def test_a_series_is_on_the_page_once_there_is_something_to_count() -> None:
+    """A zero for each status that never was would be read as a measurement."""
+    metrics = Metrics()
+    metrics.observe(VerdictPublished(None, "error", "invalid", 0.0))
+
+    assert sample(metrics, MetricName.EVENTS, status="error") == 1
+    assert sample(metrics, MetricName.EVENTS, status="success") is None
+    assert sample(metrics, f"{MetricName.RUN_DURATION}_count", status="error") is None
+
+
 def test_tries_takeovers_retries_and_ignored_records_are_counted() -> None:
     """Each happening has its counter."""
     metrics = Metrics()
