@@ -1,5 +1,7 @@
 """Fetching: aiokafka's `getmany`, with what it leaves undone where it fails."""
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +21,8 @@ from langgraph_integration.broker.out_of_range import OutOfRange
 from langgraph_integration.broker.start_policy import StartPolicy
 from workflow_events.errors import BrokerUnavailable
 
+_PATIENCE_S = 1.0  # beyond what the call itself was told to wait
+
 Batches = Mapping[TopicPartition, Sequence[Any]]
 
 
@@ -30,9 +34,39 @@ class Fetching:
         self._assignment = assignment
         self._handed_out = HandedOut(policy.starts)
         self._out_of_range = OutOfRange(policy.starts)
+        self._call: asyncio.Task[Batches | None] | None = None
+        self._began_at = 0.0
+        self._generation = assignment.generation
 
-    async def get(self, timeout_ms: int, max_records: int | None = None) -> Batches | None:
-        """What has come by partition. None where a start was still unknown to the fetcher."""
+    async def get(self, timeout_ms: int, max_records: int) -> Batches | None:
+        """What has come by partition. None where the client is not ready: a start was still unknown to it, or
+        it waits for the group's next assignment, which it does without a limit when no broker answers.
+        """
+        if self._call is None:
+            self._began_at = time.monotonic()
+            self._call = asyncio.create_task(self._get(timeout_ms, max_records), name="getmany")
+            # whoever asked may be gone when it fails
+            self._call.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # left to itself, and asked for again by the next call: it does not bear to be cancelled
+        await asyncio.wait({self._call}, timeout=timeout_ms / 1000 + _PATIENCE_S)
+        if not self._call.done():
+            return None
+        call, self._call = self._call, None
+        batches = call.result()
+        # taken under an assignment that is over, they come again
+        return batches if self._generation == self._assignment.generation else {}
+
+    async def keep_alive(self) -> None:
+        """Count as polling, with everything paused. Raises what an earlier fetch has met."""
+        if self._call is None or self._call.done():
+            await self._get(0, None)
+
+    @property
+    def waiting_s(self) -> float:
+        """For how long the call under way has lasted; 0 if there is none."""
+        return 0.0 if self._call is None or self._call.done() else time.monotonic() - self._began_at
+
+    async def _get(self, timeout_ms: int, max_records: int | None) -> Batches | None:
         try:
             batches = await self._getmany(timeout_ms, max_records)
         except NoOffsetForPartitionError:
@@ -50,7 +84,9 @@ class Fetching:
             if not names_are_unreadable(error):
                 raise
             batches = await self._get_leniently(error, max_records or 1)
-        self._handed_out.note(batches, self._assignment.generation)
+        if max_records is not None:
+            self._generation = self._assignment.generation
+            self._handed_out.note(batches, self._generation)
         return batches
 
     async def _get_leniently(self, error: Exception, max_records: int) -> Batches:

@@ -38,6 +38,7 @@ _LEAVE_S = 2.0  # the guide's "force-closed after 2 seconds"
 _CALL_S = 5.0
 _JOIN_S = 60.0
 _SILENT_S = 10.0
+_REBALANCE_S = 30.0  # as long as a service without a poll counts as ready
 _KEEP_ALIVE_S = 60.0  # a fifth of aiokafka's max_poll_interval_ms
 
 
@@ -144,6 +145,7 @@ class KafkaEventSource:
         batches = await fetching.get(int(timeout_s * 1000), max_records)
         self.ends.look(client)
         if batches is None:
+            self._refuse_endless_wait(fetching)
             return []
         if not batches:
             self._refuse_silence(client, fetching=not assignment.rebalancing)
@@ -171,6 +173,17 @@ class KafkaEventSource:
             what = "no answer to a fetch" if unfetched_s > _SILENT_S else "no answer"
             raise BrokerUnavailable(f"Kafka at {servers}: {what} for {silent_s:.0f} s{self._inquiry.answer}")
 
+    def _refuse_endless_wait(self, fetching: Fetching) -> None:
+        """Raise where the group has not said for long what is ours, as when no broker answers."""
+        if fetching.waiting_s > _REBALANCE_S / 2:
+            self._inquiry.ask()
+        if fetching.waiting_s > _REBALANCE_S:
+            servers = self._arguments["bootstrap_servers"]
+            raise BrokerUnavailable(
+                f"Kafka at {servers}: the group has assigned no partitions for {fetching.waiting_s:.0f} s"
+                f"{self._inquiry.answer}"
+            )
+
     async def _keep_alive(self, client: AIOKafkaConsumer, fetching: Fetching) -> None:
         """Count as polling although nothing is wanted. Rarely, for a pause throws fetched records away."""
         if time.monotonic() - self._polled_at < _KEEP_ALIVE_S:
@@ -178,8 +191,7 @@ class KafkaEventSource:
         running = client.assignment() - client.paused()
         client.pause(*running)
         try:
-            # raises what an earlier fetch has met, of paused partitions too
-            await fetching.get(0)
+            await fetching.keep_alive()
         finally:
             client.resume(*(running & client.assignment()))
             self._polled_at = time.monotonic()

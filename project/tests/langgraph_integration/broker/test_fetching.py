@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from kafka_devbroker import running_broker
 from langgraph_integration.broker.source import KafkaEventSource
 from langgraph_integration.pipeline.delivery import Delivery, Partition
 from tests.contract.event_sources import KafkaHarness, Listener
@@ -63,3 +65,34 @@ async def test_a_batch_that_rotted_takes_nothing_of_other_partitions_with_it(bro
 
     assert [(each.value, each.position.offset) for each in found] == [(b"good", 0), (b"later", 1)]
     assert under_way == 0
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(120)
+async def test_brokers_that_go_away_in_a_rebalance_keep_no_poll() -> None:
+    """The client waits for its assignment without a limit. A poll returns, and says why in time."""
+    with running_broker("tansu") as own:
+        harness = KafkaHarness(TestBroker(own.bootstrap_servers, "tansu"))
+        await harness.write(Raw(b"before"))
+        async with harness.member(Listener()) as source:
+            assert isinstance(source, KafkaEventSource)
+            client, fetching = source._running_client, source._fetching
+            assert fetching is not None
+
+            async def rejoin() -> None:
+                client._coordinator.request_rejoin()
+
+            own.pause()
+            await source._thread.call(rejoin())
+            await wait_until(lambda: client._subscription.reassignment_in_progress, 20, "a rebalance")
+            async with asyncio.timeout(10):
+                nothing = await source.poll(10, 0.2)
+            fetching._began_at -= 31
+            with pytest.raises(BrokerUnavailable, match="assigned no partitions"):
+                await source.poll(10, 0.2)
+            idle_s = client._subscription.fetcher_idle_time
+            own.resume()
+            (found,) = await _take(source, 1)
+
+    assert (nothing, found.value) == ([], b"before")
+    assert idle_s == 0
