@@ -90,7 +90,7 @@ class _Text(bytearray):
 class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final, for type checkers
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
-        self._buffer = _Text(self._buffer)
+        self._buffer: _Text = _Text(self._buffer)
 
 
 class _Records(_MemoryRecordsPy):  # type: ignore[misc]  # final, for type checkers

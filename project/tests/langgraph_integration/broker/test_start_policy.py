@@ -4,126 +4,128 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from langgraph_integration.broker.commit_mark import CommitMark
 from langgraph_integration.broker.incarnation import Incarnation
 from langgraph_integration.broker.start_policy import StartPolicy
 from langgraph_integration.pipeline.delivery import Partition
 from tests.support import wait_until
-from workflow_events.settings import KafkaSettings
+from tests.support.brokers import TestBroker
+from workflow_events.settings import KafkaSettings, TopicNames
 
-FIRST, SECOND = Partition("events", 0), Partition("events", 1)
+pytestmark = [pytest.mark.apache, pytest.mark.topics(partitions=2)]
 
-Commits = dict[TopicPartition, OffsetAndMetadata]
+Ready = Callable[[int], bool]
 
 
-class Client:
-    """A member's client over the commits that the broker keeps."""
+class Member(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
+    """A client of the group, given its partitions by hand; its commits wait until they are let through."""
 
-    def __init__(self, commits: Commits, before_commit: Callable[[int], bool] = lambda _: True) -> None:
-        self._commits = commits
+    def __init__(self, servers: str, group_id: str, before_commit: Ready) -> None:
+        super().__init__(bootstrap_servers=servers, group_id=group_id, enable_auto_commit=False)
         self._before_commit = before_commit
         self._asked = 0
 
-    def seek(self, where: TopicPartition, offset: int) -> None:
-        """Nothing is read here."""
-
-    async def committed(self, where: TopicPartition) -> int | None:
-        found = self._commits.get(where)
-        return None if found is None else found.offset
-
-    async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(places, 0)
-
-    async def commit(self, offsets: Commits) -> None:
+    async def commit(self, offsets: Any = None) -> None:
         self._asked += 1
         asked = self._asked
         await wait_until(lambda: self._before_commit(asked), description="the commit to be let through")
-        self._commits.update(offsets)
-
-
-class Topic(Incarnation):
-    """Has no id."""
-
-    async def learn(self) -> str | None:
-        return None
+        await super().commit(offsets)
 
 
 class Policy(StartPolicy):
-    """Looks at the commits where they are kept; at its own for the first time together with another one."""
+    """Looks at the group's commits for the second time, which is at its own, together with another one."""
 
-    def __init__(self, commits: Commits, store_id: str, together: asyncio.Barrier | None = None) -> None:
-        topic = Topic(KafkaSettings(bootstrap_servers="127.0.0.1:1"), "events")
-        super().__init__({"group_id": "group"}, "events", topic, store_id=store_id)
-        self._commits = commits
+    def __init__(self, group: Group, store_id: str, together: asyncio.Barrier | None) -> None:
+        topic = Incarnation(KafkaSettings(bootstrap_servers=group.servers), group.topic)
+        arguments = {"group_id": group.topic, "bootstrap_servers": group.servers}
+        super().__init__(arguments, group.topic, topic, store_id=store_id)
         self._together = together
         self.looks = 0
 
-    async def _marks(self, client: Any) -> Mapping[TopicPartition, CommitMark]:
+    async def _marks(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, CommitMark]:
+        meeting = self._together if self.looks == 1 else None
+        if meeting is not None:
+            await meeting.wait()
+        found = await super()._marks(client)
+        if meeting is not None:
+            await meeting.wait()
         self.looks += 1
-        meeting = self._together if self.looks == 2 else None
-        if meeting is not None:
-            await meeting.wait()
-        found = {where: CommitMark.read(each.metadata) for where, each in self._commits.items()}
-        if meeting is not None:
-            await meeting.wait()
         return found
 
 
-async def _after_a_rebalance(commits: Commits, one: Policy, other: Policy) -> list[str | None]:
-    """What holds each of the two when their partitions have changed hands."""
-    await one.place(Client(commits), [SECOND])  # type: ignore[arg-type]  # a stand-in
-    await other.place(Client(commits), [FIRST])  # type: ignore[arg-type]  # a stand-in
-    return [one.foreign_store, other.foreign_store]
+@dataclass
+class Group:
+    """The stores of one group on a topic of two partitions."""
+
+    servers: str
+    topic: str
+
+    def policy(self, store_id: str, together: asyncio.Barrier | None = None) -> Policy:
+        return Policy(self, store_id, together)
+
+    async def place(self, policy: Policy, number: int, before_commit: Ready = lambda _: True) -> None:
+        """The partition comes to a worker of the policy's store."""
+        client = Member(self.servers, self.topic, before_commit)
+        client.assign([TopicPartition(self.topic, number)])
+        await client.start()
+        try:
+            await policy.place(client, [Partition(self.topic, number)])
+        finally:
+            await client.stop()
+
+    async def after_a_rebalance(self, one: Policy, other: Policy) -> list[str | None]:
+        """What holds each of the two when their partitions have changed hands."""
+        await self.place(one, 1)
+        await self.place(other, 0)
+        return [one.foreign_store, other.foreign_store]
+
+
+@pytest.fixture
+def group(broker: TestBroker, topics: TopicNames) -> Group:
+    return Group(broker.bootstrap_servers, topics.events)
 
 
 @pytest.mark.parametrize(("one", "other"), [("a", "b"), ("b", "a")])
-async def test_of_two_that_see_each_other_the_greater_id_withdraws(one: str, other: str) -> None:
+async def test_of_two_that_see_each_other_the_greater_id_withdraws(
+    group: Group, one: str, other: str
+) -> None:
     """For good: the lesser is alone in the group's marks, and takes records at once."""
-    commits: Commits = {}
     together = asyncio.Barrier(2)
-    policies = [Policy(commits, name, together) for name in (one, other)]
-    places = zip(policies, ([FIRST], [SECOND]), strict=True)
-    await asyncio.gather(*(policy.place(Client(commits), place) for policy, place in places))  # type: ignore[arg-type]  # a stand-in
+    policies = [group.policy(name, together) for name in (one, other)]
+    await asyncio.gather(*(group.place(policy, number) for number, policy in enumerate(policies)))
     held = ["a" if name == "b" else None for name in (one, other)]
 
     assert [policy.foreign_store for policy in policies] == held
-    assert await _after_a_rebalance(commits, *policies) == held
+    assert await group.after_a_rebalance(*policies) == held
 
 
-async def test_one_that_is_at_work_already_is_not_pushed_out_by_a_lesser_id() -> None:
+async def test_one_that_is_at_work_already_is_not_pushed_out_by_a_lesser_id(group: Group) -> None:
     """It had looked before there was anything to see, and will not withdraw: the one that came later does."""
-    commits: Commits = {}
-    at_work, late = Policy(commits, "b"), Policy(commits, "a")
-    client = Client(commits, lambda _: at_work.looks == 2)
-    late_one = asyncio.create_task(late.place(client, [SECOND]))  # type: ignore[arg-type]  # a stand-in
+    at_work, late = group.policy("b"), group.policy("a")
+    late_one = asyncio.create_task(group.place(late, 1, lambda _: at_work.looks == 2))
     await wait_until(lambda: late.looks == 1, description="the late one to see an empty group")
-    await at_work.place(Client(commits), [FIRST])  # type: ignore[arg-type]  # a stand-in
+    await group.place(at_work, 0)
     await late_one
 
     assert [at_work.foreign_store, late.foreign_store] == [None, "b"]
-    assert await _after_a_rebalance(commits, at_work, late) == [None, "b"]
+    assert await group.after_a_rebalance(at_work, late) == [None, "b"]
 
 
-async def test_two_that_withdraw_for_each_other_both_wait() -> None:
+async def test_two_that_withdraw_for_each_other_both_wait(group: Group) -> None:
     """No mark is left then, and without one both would take records after the next rebalance."""
-    commits: Commits = {}
     together = asyncio.Barrier(2)
-    lesser, greater = (Policy(commits, name, together) for name in ("a", "b"))
+    lesser, greater = (group.policy(name, together) for name in ("a", "b"))
 
     def given_up(commit: int) -> bool:
         # the greater one's withdrawal takes so long that the lesser one stops waiting for it
         return commit == 1 or lesser._yielded_to is not None
 
-    await asyncio.gather(
-        lesser.place(Client(commits), [FIRST]),  # type: ignore[arg-type]  # a stand-in
-        greater.place(Client(commits, given_up), [SECOND]),  # type: ignore[arg-type]  # a stand-in
-    )
+    await asyncio.gather(group.place(lesser, 0), group.place(greater, 1, given_up))
 
-    assert {CommitMark.read(each.metadata).store for each in commits.values()} == {None}
-    assert await _after_a_rebalance(commits, lesser, greater) == ["b", "a"]
+    assert await group.after_a_rebalance(lesser, greater) == ["b", "a"]
