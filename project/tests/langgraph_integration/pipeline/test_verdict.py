@@ -38,13 +38,14 @@ _VALUES = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | _TEXTS
-    | st.sampled_from([Colour.RED, Name("name")])
     | st.datetimes(timezones=st.none() | st.just(UTC))
     | st.uuids(),
     lambda inner: st.lists(inner) | st.dictionaries(_TEXTS, inner),
     max_leaves=15,
 )
-_RESULTS = st.dictionaries(_TEXTS | st.sampled_from([Colour.RED, Name("name")]), _VALUES, max_size=5)
+# by name and not drawn: a text of another type that equals a drawn one confuses Hypothesis
+_OWN_TEXTS: dict[str, Any] = {Name("a"): Name("b"), Colour.RED: [Colour.RED, {Name("c"): Colour.RED}]}
+_RESULTS = st.dictionaries(_TEXTS, _VALUES, max_size=5)
 _FAILURES = st.builds(
     Failed,
     reason=st.sampled_from(["permanent", "timeout", "crash-loop"]),
@@ -85,6 +86,7 @@ def _modelled(asked: WorkflowEvent, attempt: int, outcome: Outcome, now: datetim
 
 @settings(deadline=None)
 @given(st.builds(event, workflow_id=_TEXTS, workflow_run_id=_TEXTS), st.integers(1), _OUTCOMES, _MOMENTS)
+@example(event(), 1, Succeeded(_OWN_TEXTS), datetime(2026, 1, 1, tzinfo=UTC))
 @example(event(workflow_id=""), 2**31 - 1, Unfulfilled({}, ""), datetime(2026, 1, 1, tzinfo=UTC))
 @example(event(), 1, Succeeded({"n": 10**40, "none": None, "x": 1e308}), datetime(2026, 1, 1, tzinfo=UTC))
 def test_a_result_is_written_as_its_model_would_be(
