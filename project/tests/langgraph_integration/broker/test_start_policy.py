@@ -77,8 +77,8 @@ class Policy(StartPolicy):
 
 async def _after_a_rebalance(commits: Commits, one: Policy, other: Policy) -> list[str | None]:
     """What holds each of the two when their partitions have changed hands."""
-    await one.place(Client(commits), [SECOND])  # type: ignore[arg-type]  # a stand-in
-    await other.place(Client(commits), [FIRST])  # type: ignore[arg-type]  # a stand-in
+    await one.place(Client(commits), [SECOND])
+    await other.place(Client(commits), [FIRST])
     return [one.foreign_store, other.foreign_store]
 
 
@@ -89,7 +89,7 @@ async def test_of_two_that_see_each_other_the_greater_id_withdraws(one: str, oth
     together = asyncio.Barrier(2)
     policies = [Policy(commits, name, together) for name in (one, other)]
     places = zip(policies, ([FIRST], [SECOND]), strict=True)
-    await asyncio.gather(*(policy.place(Client(commits), place) for policy, place in places))  # type: ignore[arg-type]  # a stand-in
+    await asyncio.gather(*(policy.place(Client(commits), place) for policy, place in places))
     held = ["a" if name == "b" else None for name in (one, other)]
 
     assert [policy.foreign_store for policy in policies] == held
@@ -101,9 +101,9 @@ async def test_one_that_is_at_work_already_is_not_pushed_out_by_a_lesser_id() ->
     commits: Commits = {}
     at_work, late = Policy(commits, "b"), Policy(commits, "a")
     client = Client(commits, lambda _: at_work.looks == 2)
-    late_one = asyncio.create_task(late.place(client, [SECOND]))  # type: ignore[arg-type]  # a stand-in
+    late_one = asyncio.create_task(late.place(client, [SECOND]))
     await wait_until(lambda: late.looks == 1, description="the late one to see an empty group")
-    await at_work.place(Client(commits), [FIRST])  # type: ignore[arg-type]  # a stand-in
+    await at_work.place(Client(commits), [FIRST])
     await late_one
 
     assert [at_work.foreign_store, late.foreign_store] == [None, "b"]
@@ -121,8 +121,8 @@ async def test_two_that_withdraw_for_each_other_both_wait() -> None:
         return commit == 1 or lesser._yielded_to is not None
 
     await asyncio.gather(
-        lesser.place(Client(commits), [FIRST]),  # type: ignore[arg-type]  # a stand-in
-        greater.place(Client(commits, given_up), [SECOND]),  # type: ignore[arg-type]  # a stand-in
+        lesser.place(Client(commits), [FIRST]),
+        greater.place(Client(commits, given_up), [SECOND]),
     )
 
     assert {CommitMark.read(each.metadata).store for each in commits.values()} == {None}
