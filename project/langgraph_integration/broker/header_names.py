@@ -88,6 +88,8 @@ class _Text(bytearray):
 
 
 class _Batch(_DefaultRecordBatchPy):  # type: ignore[misc]  # final, for type checkers
+    _buffer: bytearray
+
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
         self._buffer: _Text = _Text(self._buffer)
