@@ -86,8 +86,12 @@ def assign(consumer: Consumer, topic: str, positions: Mapping[int, int]) -> None
 
 
 def headers_of(message: Message) -> list[tuple[str, bytes | str | None]]:
-    """A record's headers as they came."""
-    headers = message.headers()
+    """A record's headers as they came; none where a name is not UTF-8, which Kafka takes."""
+    try:
+        headers = message.headers()
+    except SystemError:
+        # confluent-kafka's way to say that a name cannot be decoded
+        return []
     return headers if isinstance(headers, list) else []
 
 

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import struct
-from collections.abc import Sequence
 
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import NoError, for_code
-from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.util import calc_crc32c
 
 from langgraph_integration.broker.header_names import _Records
 from langgraph_integration.pipeline.delivery import Partition
@@ -23,34 +16,10 @@ from tests.langgraph_integration.running import consuming
 from tests.langgraph_integration.topics import Raw, read_letters, read_results
 from tests.support import wait_until
 from tests.support.brokers import TestBroker
+from tests.support.strange_headers import batch_with_a_strange_header, produce_batch
 from workflow_events.settings import TopicNames
 
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
-
-
-def _batch(values: Sequence[bytes]) -> bytes:
-    """A batch whose second record has a header with such a name, as clients in C and Go can write."""
-    builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 1024 * 1024)
-    for number, value in enumerate(values):
-        builder.append(number, 0, b"key", value, [("NAME", b"1"), ("empty", None)] if number == 1 else [])
-    batch = bytearray(builder.build()).replace(b"NAME", b"N\xffME")
-    batch[17:21] = struct.pack(">I", calc_crc32c(bytes(batch[21:])))
-    return bytes(batch)
-
-
-async def _produce(servers: str, topic: str, partition: int, batch: bytes) -> None:
-    """Write it as it is: no client of ours takes such a name."""
-    client = AIOKafkaClient(bootstrap_servers=servers)
-    await client.bootstrap()
-    try:
-        await client.set_topics([topic])
-        leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
-        request = ProduceRequest(None, -1, 10_000, [(topic, [(partition, batch)])])
-        response = await client.send(leader, request)
-        ((_, ((_, code, *_),)),) = response.topics
-        assert for_code(code) is NoError
-    finally:
-        await client.close()
 
 
 @pytest.mark.each_broker
@@ -60,7 +29,12 @@ async def test_a_header_name_that_is_not_utf_8_is_escaped_and_nothing_around_it_
     """The record comes with its key, value and place; so do those before and after it, once each."""
     harness = KafkaHarness(broker)
     await harness.write(Raw(b"before"), Raw(b"beside", partition=1))
-    await _produce(broker.bootstrap_servers, harness.topic, 0, _batch([b"first", b"strange", b"third"]))
+    await produce_batch(
+        broker.bootstrap_servers,
+        harness.topic,
+        0,
+        batch_with_a_strange_header([b"first", b"strange", b"third"]),
+    )
     await harness.write(Raw(b"after"))
     async with harness.member(Listener()) as source:
         # few at a time: what is read leniently ends in the middle of the batch, too
@@ -83,7 +57,7 @@ async def test_such_a_record_is_judged_by_its_value(
     """An event is answered like any other, and what is none becomes a dead letter with all its headers."""
     asked = event()
     for values in ([b"", b"no event"], [value_of(event()), value_of(asked)]):
-        await _produce(broker.bootstrap_servers, topics.events, 0, _batch(values))
+        await produce_batch(broker.bootstrap_servers, topics.events, 0, batch_with_a_strange_header(values))
     async with consuming(make_config()) as consumer:
         results = await asyncio.to_thread(read_results, broker.bootstrap_servers, topics.results, 2)
         letters = await asyncio.to_thread(read_letters, broker.bootstrap_servers, topics.dead_letters, 2)

@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from tests.support.brokers import TestBroker
+from tests.support.strange_headers import batch_with_a_strange_header, produce_batch
 from tests.support.topics import create_topics, unique_name, wait_for_partitions
 from tests.support.waiting import wait_until, wait_until_sync
 from tests.workflow_events.samples import TopicWriter, a_result, an_event
@@ -39,6 +40,20 @@ def exchange(broker: TestBroker, topics: TopicNames) -> Iterator[ResultExchange]
 def put(writer: TopicWriter, event_id: UUID, **changes: object) -> None:
     writer.put_result(a_result(event_id, **changes))  # type: ignore[arg-type]  # any field of a result
     writer.flush()
+
+
+async def test_a_header_name_that_is_not_utf_8_is_no_end_of_waiting(
+    exchange: ResultExchange, broker: TestBroker, topics: TopicNames
+) -> None:
+    """The record counts by its key and value; those around it are found as ever."""
+    results = [a_result(new_event_id()) for _ in range(3)]
+    batch = batch_with_a_strange_header([encode(each) for each in results])
+    await produce_batch(broker.bootstrap_servers, topics.results, 0, batch)
+
+    for each in results:
+        found = await asyncio.to_thread(exchange.wait, each.correlation_id, LONG)
+        assert found is not None
+        assert found.event == each
 
 
 @pytest.mark.each_broker
