@@ -9,6 +9,7 @@ import pytest
 
 from tests.chaos.__main__ import told
 from tests.chaos.evidence import Evidence, Process, Settled, Step
+from tests.chaos.good_run import DEADLY, GOOD, good_run
 from tests.chaos.judge import main
 from tests.chaos.kept import keep, kept
 from tests.chaos.long import compress
@@ -17,7 +18,6 @@ from tests.chaos.oracle import judge
 from tests.chaos.recoveries import quantile, recoveries
 from tests.chaos.report import Summary
 from tests.chaos.settings import RunSettings
-from tests.chaos.test_oracle import DEADLY, GOOD, good_run
 from tests.chaos.timeline import timeline
 
 SETTINGS = RunSettings(seed=7, report=Path("report"), seconds=20.0)
