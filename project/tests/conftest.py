@@ -23,6 +23,7 @@ from tests.support.airflow_chain import Chain, running_chain
 from tests.support.airflow_server import MemoryWatch, why_no_airflow
 from tests.support.brokers import BrokerPool, TestBroker, default_backend, in_ci
 from tests.support.error_log import logged_errors
+from tests.support.faketime import why_no_faketime
 from tests.support.postgres import fresh_database, running_postgres, why_no_postgres
 from tests.support.sharing import shared_service
 from tests.support.status import status_lines
@@ -86,6 +87,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         missing.append(available_backends()["apache"])
     if item.get_closest_marker("postgres"):
         missing.append(why_no_postgres())
+    if item.get_closest_marker("faketime"):
+        missing.append(why_no_faketime())
     if item.get_closest_marker("airflow"):
         missing.append(why_no_airflow())
     for reason in filter(None, missing):
@@ -104,6 +107,8 @@ def pytest_report_header() -> list[str]:
         left_out.append(f"postgres: {no_postgres}")
     else:
         lines.append("postgres: " + ("POSTGRES_DSN" if _POSTGRES_DSN else "a server of the tests' own"))
+    if (no_faketime := why_no_faketime()) is not None:
+        left_out.append(f"clocks that jump: {no_faketime}")
     if (no_airflow := why_no_airflow()) is not None:
         left_out.append(f"airflow: {no_airflow}")
     return lines + [f"LEFT OUT {each}" for each in left_out]
