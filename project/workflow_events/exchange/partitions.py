@@ -4,6 +4,7 @@ Everything here raises confluent-kafka's KafkaException when no broker answers i
 """
 
 from collections.abc import Collection, Mapping
+from operator import methodcaller
 from typing import Any, Final
 
 from confluent_kafka import (
@@ -21,6 +22,10 @@ from workflow_events.librdkafka import LastError, client_options
 from workflow_events.settings import KafkaSettings
 
 _LATEST: Final = -1  # ListOffsets' own word for the end of a partition
+
+_HEADERS = methodcaller("headers")
+"""confluent-kafka returns a broken list and leaves an error behind. A plain call that the interpreter has
+specialised does not look for errors, and the list ends the process."""
 
 _READER_OPTIONS: Final[dict[str, Any]] = {
     "group.id": "langgraph-kafka-results",  # librdkafka wants one; assign() without commits never joins it
@@ -88,7 +93,7 @@ def assign(consumer: Consumer, topic: str, positions: Mapping[int, int]) -> None
 def headers_of(message: Message) -> list[tuple[str, bytes | str | None]]:
     """A record's headers as they came; none where a name is not UTF-8, which Kafka takes."""
     try:
-        headers = message.headers()
+        headers = _HEADERS(message)
     except SystemError:
         # confluent-kafka's way to say that a name cannot be decoded
         return []
