@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 _ASK_S = 3.0
 _LOOK_S = 10.0
+_LOOK_FOR_MISSING_S = 1.0
 _NO_ID = "A" * 22  # sixteen zero bytes in base64
 
 
@@ -54,7 +55,7 @@ class Incarnation:
 
     def look(self) -> None:
         """Begin to look whether it is still the same one, if that is due."""
-        due = time.monotonic() - self._looked_at > _LOOK_S
+        due = time.monotonic() - self._looked_at > (_LOOK_FOR_MISSING_S if self._missing else _LOOK_S)
         if due and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self.learn(), name="topic-id")
 

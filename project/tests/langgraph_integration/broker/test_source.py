@@ -13,7 +13,7 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from langgraph_integration.broker.clients import consumer_arguments
 from langgraph_integration.broker.source import KafkaEventSource
 from langgraph_integration.broker.thread import KafkaThread
-from langgraph_integration.pipeline.delivery import Partition
+from langgraph_integration.pipeline.delivery import Delivery, Partition
 from tests.contract.event_sources import KafkaHarness, Listener, take
 from tests.langgraph_integration.topics import Raw, send
 from tests.support import wait_until
@@ -83,12 +83,20 @@ async def test_a_topic_that_is_made_after_the_start_is_read_from_its_beginning(b
     try:
         await source.start()
         await asyncio.to_thread(send, broker.bootstrap_servers, topic, [Raw(b"first")])
-        (delivery,) = await take(source, 1)
+        found: list[Delivery] = []
+
+        async def read() -> bool:
+            # until the topic is known it is told that there is none
+            with suppress(BrokerUnavailable):
+                found.extend(await source.poll(100, 0.2))
+            return bool(found)
+
+        await wait_until(read, 30, "the first record")
     finally:
         await source.stop()
         thread.stop()
 
-    assert (delivery.value, delivery.position.offset) == (b"first", 0)
+    assert [(each.value, each.position.offset) for each in found] == [(b"first", 0)]
 
 
 async def test_a_source_that_was_stopped_says_so(broker: TestBroker) -> None:
