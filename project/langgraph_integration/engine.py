@@ -114,7 +114,7 @@ class Engine:
             gate=self.gate,
             max_claims=config.max_claims,
             observe=self._tell,
-            may_try=lambda: self.limit.allows(self.slots.taken - 1),
+            may_try=lambda: self.limit.allows(self.dispatcher.undecided - 1),
             thread_patience_s=config.execution_timeout,
         )
         self.handler = EventHandler(
@@ -240,6 +240,8 @@ class Engine:
         now = time.monotonic()
         partitions = tuple(self.tracker.partitions)
         answered_at = self.source.ends.answered_at
+        waits = self.dispatcher.waiting > 0
+        held_by_errors = waits and self.limit.held_by_errors(self.dispatcher.undecided)
         return ServiceStatus(
             started_at=self.started_at,
             running=True,
@@ -259,10 +261,8 @@ class Engine:
             overdue_threads=self.dispatcher.overdue_threads,
             gate_reasons=self.gate.reasons,
             limit_tripped=self.limit.tripped,
-            held_by_errors=bool(self.dispatcher.waiting)
-            and self.limit.careful
-            and not self.limit.may_start(self.slots.taken),
-            commonest_error=self.limit.commonest_error if self.limit.tripped or self.limit.careful else None,
+            held_by_errors=held_by_errors,
+            commonest_error=self.limit.commonest_error if self.limit.tripped or held_by_errors else None,
             main_loop_beat_s=now - self.watch.beat_at,
             main_loop_worst_lag_s=self.watch.worst_lag_s,
             kafka_loop_beat_s=now - self.kafka.beat_at,

@@ -93,5 +93,9 @@ class BrokerUnavailable(InfrastructureError):
     """Kafka did not answer, refused us, or lacks a topic."""
 
 
+class RecordNotSent(BrokerUnavailable):
+    """Kafka refused the record together with others, so nobody has read it. Sending it again is safe."""
+
+
 class LeaseLost(InfrastructureError):
     """A newer epoch owns this run. Whatever the old owner writes is refused."""

@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from langgraph_integration.broker.aside import aside
 from langgraph_integration.broker.delivery_reports import DeliveryReports
 from langgraph_integration.broker.topic_limits import read_limits
-from workflow_events.errors import BrokerUnavailable, RecordTooLarge
+from workflow_events.errors import BrokerUnavailable, RecordNotSent, RecordTooLarge
 from workflow_events.librdkafka import MAX_RECORD_BYTES, LastError, client_options
 from workflow_events.settings import KafkaSettings
 
@@ -60,6 +60,7 @@ class RecordProducer:
         self._reports: DeliveryReports | None = None
         self._limits: dict[str, int] = {}
         self._batch_bytes = _LARGEST_BATCH_BYTES
+        self._learning: asyncio.Future[dict[str, int]] | None = None
 
     async def start(self, topics: Sequence[str] = ()) -> None:
         """Connect, and learn how large a record each topic takes. Raises `BrokerUnavailable`."""
@@ -131,18 +132,31 @@ class RecordProducer:
         """The topic's limit was lowered, or is not known. It is one for batches: small records that were sent
         in a batch above it are refused with the others, and are sent again in smaller ones.
         """
-        self._limits.update(await aside(read_limits, self._settings, [topic]))
+        again = RecordNotSent(str(self._unavailable(error, f"{topic}: ")))
+        if reports is self._reports:
+            await self._learn_limit(topic)
+        if reports is not self._reports:
+            # in the batches of the producer that has been replaced meanwhile
+            return again
         limit = self._limits.get(topic)
         if limit is None or size <= self.limit_bytes(topic):
             batch_bytes = min(self._batch_bytes, limit or _ALONE)
             if batch_bytes < self._batch_bytes:
                 self._batch_bytes = batch_bytes
                 self._replace(reports, f"{topic} refused a batch for its size")
-                return self._unavailable(error, f"{topic}: ")
-            if reports is not self._reports:
-                return self._unavailable(error, f"{topic}: ")
+                return again
             self._limits[topic] = size
         return RecordTooLarge(f"a record of {size} bytes is too large for {topic}")
+
+    async def _learn_limit(self, topic: str) -> None:
+        """All records of a batch are refused at once: one of them asks, the others wait for its answer."""
+        if self._learning is None:
+            self._learning = asyncio.ensure_future(aside(read_limits, self._settings, [topic]))
+        try:
+            self._limits.update(await asyncio.shield(self._learning))
+        finally:
+            if self._learning is not None and self._learning.done():
+                self._learning = None
 
     def _replace(self, reports: DeliveryReports, why: str) -> None:
         """The records that it had are sent again by their senders.

@@ -8,6 +8,7 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
+from langgraph.types import StateSnapshot
 
 from langgraph_integration.graphs.conversion import INTERRUPT_KEY, event_to_multi_agent_state
 from langgraph_integration.graphs.registry import GraphRegistry
@@ -41,6 +42,7 @@ class LangGraphRunner:
         spec = self._registry.resolve(event)
         context = current_run.get() or RunContext()
         limit_s = spec.settings.timeout_s or timeout_s
+        context.limit_s = limit_s
         timer = context.timer = asyncio.timeout(limit_s)
         try:
             async with timer:
@@ -59,7 +61,7 @@ class LangGraphRunner:
         state = await spec.graph.aget_state(config)
         if state.created_at is None:
             return await self._invoke(spec, _input(spec, event), config, context)
-        await _check_nodes(spec, config)
+        await _check_nodes(spec, state)
         if state.tasks:
             # not `next`: that is empty too when every task of the step has stored its writes and the
             # process ended before the checkpoint that takes them up
@@ -82,9 +84,9 @@ class LangGraphRunner:
         return {**state, INTERRUPT_KEY: output.interrupts} if output.interrupts else state
 
 
-async def _check_nodes(spec: GraphSpec, config: RunnableConfig) -> None:
+async def _check_nodes(spec: GraphSpec, state: StateSnapshot) -> None:
     """Raise `WorkflowFailed` if the thread waits for a node that the graph no longer has."""
-    if gone := await missing_nodes(spec.graph, config):
+    if gone := await missing_nodes(spec.graph, state):
         raise WorkflowFailed(
             f"graph {spec.name!r} has no node {', '.join(map(repr, gone))} any more, and the run is to go on"
             " there: deploy the graph it was started with, or ask under a new event id"

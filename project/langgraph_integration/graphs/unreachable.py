@@ -7,7 +7,6 @@ finished. After a deploy that is a wrong answer that nobody notices: a thread is
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.pregel import Pregel
 from langgraph.types import Send, StateSnapshot
@@ -19,30 +18,32 @@ _JOIN = "join:"
 _SENDS = "__pregel_tasks"  # LangGraph's channel of `Send` packets; its constant is private
 
 
-async def missing_nodes(graph: Graph, config: RunnableConfig) -> list[str]:
-    """The nodes that the thread is to go on with and that are gone; those of a subgraph as `outer.inner`.
+async def missing_nodes(graph: Graph, state: StateSnapshot) -> list[str]:
+    """The nodes that the thread, as `state` shows it, is to go on with and that are gone; those of a subgraph
+    as `outer.inner`. A join whose sources have changed counts, too: it would wait for ever for the old ones.
 
-    A join whose sources have changed counts, too: it would wait for ever for the ones of old.
+    Subgraphs that a node's function calls are not looked at: nobody knows which of them a checkpoint is of.
     """
     saver = graph.checkpointer
     if not isinstance(saver, BaseCheckpointSaver):
         return []
-    state = await graph.aget_state(config, subgraphs=True)
-    return sorted({name async for name in _missing(graph, saver, state, "")})
+    return sorted({name async for name in _missing(graph, graph, saver, state, "")})
 
 
 async def _missing(
-    graph: Graph, saver: BaseCheckpointSaver[Any], state: StateSnapshot, prefix: str
+    top: Graph, graph: Graph, saver: BaseCheckpointSaver[Any], state: StateSnapshot, prefix: str
 ) -> AsyncIterator[str]:
     saved = await saver.aget_tuple(state.config)
     known = graph.channels.keys() | {_BRANCH + node for node in graph.nodes}
     for channel in _awaited(saved) - known if saved else ():
         yield prefix + channel.removeprefix(_BRANCH).removeprefix(_JOIN)
-    inner_graphs = dict(graph.get_subgraphs())
     for task in state.tasks:
-        inner = inner_graphs.get(task.name)
-        if isinstance(inner, Pregel) and isinstance(task.state, StateSnapshot) and task.state.created_at:
-            async for name in _missing(inner, saver, task.state, f"{prefix}{task.name}."):
+        node = graph.nodes.get(task.name)
+        inner = None if node is None else node.bound
+        # a dict: where the subgraph's own checkpoints are
+        if isinstance(inner, Pregel) and isinstance(task.state, dict):
+            inner_state = await top.aget_state(task.state)
+            async for name in _missing(top, inner, saver, inner_state, f"{prefix}{task.name}."):
                 yield name
 
 

@@ -188,7 +188,8 @@ class Attempts:
             raise
         else:
             # and here as well, but somebody waits for a verdict
-            return await live.threads_ended(self._thread_patience_s) or live.deadline_passed()
+            patience_s = live.limit_s or self._thread_patience_s
+            return await live.threads_ended(patience_s) or live.deadline_passed()
         finally:
             live.between_tries = False
 

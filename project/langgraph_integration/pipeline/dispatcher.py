@@ -84,6 +84,11 @@ class Dispatcher:
         return len(self._waiting)
 
     @property
+    def undecided(self) -> int:
+        """Places of runs that may still become dead letters; a thread that outlives its run keeps its own."""
+        return self._slots.taken - len(self._lingering)
+
+    @property
     def overdue_threads(self) -> int:
         """Synchronous nodes that go on although their run has ended; each keeps a slot."""
         between_tries = sum(run.overdue_threads for run in list(self._handler.live.values()))
@@ -128,7 +133,7 @@ class Dispatcher:
             # only a poll can tell that the broker is back
             return 1
         if not self._gate.is_open or self._limit.tripped:
-            return 0 if self._waiting or not self._limit.may_start(self._slots.taken) else 1
+            return 0 if self._waiting or not self._limit.may_start(self.undecided) else 1
         if len(self._waiting) > self._slots.limit // 2:
             # few large polls: each one crosses to the Kafka thread
             return 0
@@ -164,7 +169,7 @@ class Dispatcher:
             self._waiting
             and self._slots.free > 0
             and self._gate.is_open
-            and self._limit.allows(self._slots.taken)
+            and self._limit.allows(self.undecided)
         )
 
     def _owns(self, delivery: Delivery) -> bool:

@@ -39,6 +39,7 @@ class DeadLetterLimit:
         self._tripped = False
         self._successes = 0  # since the start, since it tripped, or since errors in a row
         self._errors_in_a_row = 0
+        self._distrusts = False
         self._next_probe_at = 0.0
         self._counted = 0
 
@@ -59,8 +60,10 @@ class DeadLetterLimit:
         self._errors_in_a_row = self._errors_in_a_row + 1 if error_type else 0
         if error_type is None:
             self._successes += 1
+            self._distrusts = self._distrusts and self._successes < self._most
         elif self._tripped or self._errors_in_a_row >= _STREAK:
             self._successes = 0
+            self._distrusts = True
         if self._tripped:
             if self._successes >= _RECOVERY:
                 self._tripped = False
@@ -75,7 +78,7 @@ class DeadLetterLimit:
             self._next_probe_at = now + _PROBE_S
 
     def _errors_since(self, then: float) -> int:
-        return sum(1 for at, error in self._ends if error is not None and at >= then)
+        return sum(1 for at, error in tuple(self._ends) if error is not None and at >= then)
 
     @property
     def tripped(self) -> bool:
@@ -85,13 +88,17 @@ class DeadLetterLimit:
     @property
     def careful(self) -> bool:
         """Whether errors in a row keep all but 10 runs from being in flight; for five minutes at most."""
-        recent = bool(self._ends) and self._ends[-1][0] >= self._clock() - _SPAN_S
+        recent = any(at >= self._clock() - _SPAN_S for at, _ in tuple(self._ends)[-1:])
         return recent and not self._tripped and self._errors_in_a_row >= _STREAK
+
+    def held_by_errors(self, in_flight: int) -> bool:
+        """Whether nothing may start, and errors are the reason: not that nothing has succeeded yet."""
+        return self._distrusts and not self._tripped and not self.may_start(in_flight)
 
     @property
     def commonest_error(self) -> str:
         """The error type that most runs of the window ended with."""
-        counts = Counter(error for _, error in self._ends if error is not None)
+        counts = Counter(error for _, error in tuple(self._ends) if error is not None)
         return counts.most_common(1)[0][0] if counts else "none"
 
     @property

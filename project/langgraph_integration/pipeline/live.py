@@ -106,6 +106,11 @@ class LiveRun:
         return len(self._threads) if self.between_tries else 0
 
     @property
+    def limit_s(self) -> float | None:
+        """How long the last try was allowed to take, or `None`."""
+        return self._context.limit_s if self._context is not None else None
+
+    @property
     def has_threads(self) -> bool:
         """Whether a synchronous node of this run occupies a thread."""
         return bool(self._threads)

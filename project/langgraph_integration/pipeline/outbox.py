@@ -12,7 +12,7 @@ from langgraph_integration.pipeline.outcome import Failed
 from langgraph_integration.pipeline.ports import VerdictSink
 from langgraph_integration.pipeline.verdict import VerdictWriter
 from workflow_events.dead_letter import DeadLetterReason
-from workflow_events.errors import BrokerUnavailable, RecordTooLarge
+from workflow_events.errors import BrokerUnavailable, RecordNotSent, RecordTooLarge
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ class Outbox:
             nonlocal seen
             try:
                 await (self._send_or_wait if seen else self._send)(key, verdict)
+            except RecordNotSent:
+                raise
             except BrokerUnavailable:
                 seen = True
                 raise

@@ -39,8 +39,11 @@ class RunContext:
     patience: Patience | None = None
     """How a call of the run's store is repeated through an outage; `None`: it fails at once."""
 
+    limit_s: float | None = None
+    """How long the try may take; None where the processor has set no limit."""
+
     timer: asyncio.Timeout | None = None
-    """The run's time limit."""
+    """What ends it then."""
 
     _outages: int = 0
     _time_left: float | None = None

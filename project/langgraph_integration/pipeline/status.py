@@ -99,9 +99,9 @@ def readiness(status: ServiceStatus, limits: StatusLimits | None = None) -> list
         )
     elif status.held_by_errors:
         reasons.append(
-            "intake held: the last runs ended in dead letters, most of them with "
-            f"{status.commonest_error or 'an unknown error'}, and until one succeeds no more than 10 are in "
-            "flight (WORKFLOW_DEAD_LETTER_LIMIT)"
+            "intake held: runs ended in dead letters one after the other, most of them with "
+            f"{status.commonest_error or 'an unknown error'}, and until others have succeeded only a few are "
+            "in flight (WORKFLOW_DEAD_LETTER_LIMIT)"
         )
     if not (status.partitions or status.joined):
         reasons.append("no partition assigned yet: the group has not answered")

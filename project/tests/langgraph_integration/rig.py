@@ -27,7 +27,7 @@ from tests.support import wait_until
 from workflow_events import WorkflowEvent, WorkflowResultEvent
 from workflow_events.codec import decode_result, parse_json
 from workflow_events.dead_letter import DeadLetterEvent
-from workflow_events.errors import BrokerUnavailable, RecordTooLarge
+from workflow_events.errors import BrokerUnavailable, RecordNotSent, RecordTooLarge
 
 Run = Callable[[WorkflowEvent], Awaitable[Any]]
 NO_DELAYS = RetryConfig(max_retries=3, initial_delay=0.0, jitter=False)
@@ -41,6 +41,7 @@ class MemorySink:
         self.dead_letters: list[tuple[bytes | None, bytes, int]] = []
         self.order: list[str] = []
         self.available = True
+        self.refuses_batch = False
         self.result_limit_bytes = 1_000_000
         self.dead_letter_limit_bytes = 1_000_000
         self.true_result_limit_bytes: int | None = None
@@ -52,6 +53,9 @@ class MemorySink:
         await asyncio.sleep(0)
         if not self.available:
             raise BrokerUnavailable("the sink in memory was switched off")
+        if self.refuses_batch:
+            self.refuses_batch = False
+            raise RecordNotSent("refused together with others")
         for record, limit in (
             (dead_letter, self.dead_letter_limit_bytes),
             (result, self.true_result_limit_bytes or self.result_limit_bytes),
@@ -109,7 +113,7 @@ class Rig:
             gate=self.gate,
             max_claims=max_claims,
             observe=self._observe,
-            may_try=lambda: self.limit.allows(self.slots.taken - 1),
+            may_try=lambda: self.limit.allows(self.dispatcher.undecided - 1),
             long_wait_s=long_wait_s,
             thread_patience_s=thread_patience_s,
         )

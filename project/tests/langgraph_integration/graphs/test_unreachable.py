@@ -93,6 +93,18 @@ def inner(name: str, kills: bool) -> Builder:
     return builder.add_edge(START, "a").add_edge("a", "sub").add_edge("sub", "z").add_edge("z", END)
 
 
+def chosen(name: str, kills: bool) -> Builder:
+    """A node's function calls one of two graphs, and nobody can tell from outside which."""
+    one, other = in_a_row("one", False).compile(), in_a_row(name, kills).compile()
+
+    async def choose(state: State) -> Any:
+        return await (one if state.get("worker") else other).ainvoke(state)
+
+    builder = _with("z")
+    builder.add_node("choose", choose)
+    return builder.add_edge(START, "choose").add_edge("choose", "z").add_edge("z", END)
+
+
 def join(name: str, kills: bool) -> Builder:
     """The node is one of two that another waits for; the first has come."""
     builder = _with("a", "b", name, "z", killing=name if kills else None)
@@ -136,7 +148,7 @@ async def test_a_run_that_waits_for_a_node_that_is_gone_is_an_error(
         await _runner(release("new", False), saver).run(asked, 10)
 
 
-@pytest.mark.parametrize("release", [in_a_row, packets, jump, beside, inner, join, deferred])
+@pytest.mark.parametrize("release", [in_a_row, packets, jump, beside, inner, chosen, join, deferred])
 async def test_a_run_whose_nodes_are_there_goes_on(saver: BaseCheckpointSaver[Any], release: Release) -> None:
     """The same release again: all of its path, nothing twice."""
     asked, other = event({"question": "why"}), event({"question": "why"})

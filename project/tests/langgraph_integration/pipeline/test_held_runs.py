@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import Future
 from typing import Any
 
 from langgraph_integration.pipeline.happenings import VerdictPublished
+from langgraph_integration.pipeline.run_context import current_run
 from langgraph_integration.retry import RetryConfig
 from langgraph_integration.store import MemoryDatabase
 from tests.langgraph_integration.events import event
@@ -98,6 +100,28 @@ async def test_events_for_a_graph_that_the_deploy_left_out_trip_the_limit() -> N
 
     assert not unreadable
     assert len(rig.sink.dead_letters) <= 20 + 10
+
+
+async def test_places_of_nodes_that_outlive_their_run_do_not_count() -> None:
+    """They can become no dead letters any more, and may stay for ever."""
+    nodes: list[Future[None]] = []
+
+    async def run(_: WorkflowEvent) -> dict[str, Any]:
+        context = current_run.get()
+        assert context is not None
+        nodes.append(Future())
+        context.threads.add(nodes[-1])
+        raise ValueError("and its node goes on")
+
+    async with running_rig(run, slots=5, limit="0.9/20/4") as rig:
+        for _ in range(3):
+            rig.publish(event())
+            await wait_until(lambda: len(nodes) == len(rig.sink.results) > rig.slots.taken - 1)
+        for node in nodes:
+            node.set_result(None)
+        await rig.settled()
+
+    assert len(rig.sink.results) == 3
 
 
 async def test_tries_that_wait_long_are_held_by_a_tripped_limit() -> None:

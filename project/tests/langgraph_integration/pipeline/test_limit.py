@@ -314,3 +314,18 @@ def test_errors_in_a_row_are_forgotten_after_five_minutes() -> None:
 
     assert at_first == (True, False)
     assert (limit.careful, limit.may_start(10)) == (False, True)
+
+
+def test_what_is_held_for_errors_is_told_apart_from_a_cold_start() -> None:
+    """Only the first is for an operator: before runs have succeeded a process starts its share and no more."""
+    limit = DeadLetterLimit("0.5/20", clock=Clock())
+    cold = limit.may_start(20), limit.held_by_errors(20)
+    for _ in range(5):
+        limit.record("permanent")
+    after_errors = limit.may_start(20), limit.held_by_errors(20)
+    for _ in range(20):
+        limit.record(None)
+
+    assert cold == (False, False)
+    assert after_errors == (False, True)
+    assert not limit.held_by_errors(100)

@@ -34,6 +34,17 @@ async def test_a_topic_that_takes_less_than_it_said_gets_an_error_that_fits() ->
     assert "cannot be sent" in str(result.error)
 
 
+async def test_a_record_that_was_refused_with_its_batch_is_known_to_be_unread() -> None:
+    """Too large by itself, too, it ends as an error; it would wait for its topic otherwise."""
+    async with running_rig(large) as rig:
+        rig.sink.refuses_batch = True
+        rig.sink.true_result_limit_bytes = 2000
+        rig.publish(event())
+        await rig.settled()
+
+    assert [each.status for each in rig.sink.decoded()] == ["error"]
+
+
 async def test_the_error_that_fits_is_the_verdict_from_then_on() -> None:
     """The same attempt gets its bytes again, a greater one is run, whatever the topic takes by then."""
     asked = event()

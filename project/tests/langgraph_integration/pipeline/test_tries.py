@@ -78,6 +78,26 @@ async def test_a_synchronous_node_that_never_ends_holds_no_verdict_up(
     assert ([letter.reason for letter in rig.sink.letters()], held) == ([reason], 1)
 
 
+async def test_a_graphs_own_limit_is_how_long_its_nodes_are_waited_for() -> None:
+    """Not the service's, where the graph has set one."""
+    node: Future[None] = Future()
+
+    async def run(_: WorkflowEvent) -> dict[str, Any]:
+        context = current_run.get()
+        assert context is not None
+        context.limit_s = 0.2
+        context.threads.add(node)
+        raise WorkflowTimeout("timed out after 0.2 seconds")
+
+    async with running_rig(run) as rig:
+        rig.publish(event())
+        await rig.results(1)
+        node.set_result(None)
+        await rig.settled()
+
+    assert [letter.reason for letter in rig.sink.letters()] == ["timeout"]
+
+
 async def test_a_graph_that_cancels_itself_is_a_permanent_error() -> None:
     """Nobody cancelled the run: an offset that waits for it would wait for ever."""
 
