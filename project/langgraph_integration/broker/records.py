@@ -150,13 +150,9 @@ class RecordProducer:
 
     async def _learn_limit(self, topic: str) -> None:
         """All records of a batch are refused at once: one of them asks, the others wait for its answer."""
-        if self._learning is None:
+        if self._learning is None or self._learning.done():
             self._learning = asyncio.ensure_future(aside(read_limits, self._settings, [topic]))
-        try:
-            self._limits.update(await asyncio.shield(self._learning))
-        finally:
-            if self._learning is not None and self._learning.done():
-                self._learning = None
+        self._limits.update(await asyncio.shield(self._learning))
 
     def _replace(self, reports: DeliveryReports, why: str) -> None:
         """The records that it had are sent again by their senders.

@@ -127,7 +127,7 @@ class Rig:
         )
         self.source = MemorySource(self.topic, self)
         self.committer = Committer(self.source, self.tracker, self.gate)
-        self.dispatcher = Dispatcher(
+        self.dispatcher: Dispatcher = Dispatcher(
             self.source,
             self.handler,
             slots=self.slots,

@@ -317,7 +317,7 @@ def test_errors_in_a_row_are_forgotten_after_five_minutes() -> None:
 
 
 def test_what_is_held_for_errors_is_told_apart_from_a_cold_start() -> None:
-    """Only the first is for an operator: before runs have succeeded a process starts its share and no more."""
+    """Only the first is for an operator; before runs have succeeded, a process starts its share."""
     limit = DeadLetterLimit("0.5/20", clock=Clock())
     cold = limit.may_start(20), limit.held_by_errors(20)
     for _ in range(5):
