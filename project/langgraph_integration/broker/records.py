@@ -60,7 +60,7 @@ class RecordProducer:
         self._reports: DeliveryReports | None = None
         self._limits: dict[str, int] = {}
         self._batch_bytes = _LARGEST_BATCH_BYTES
-        self._learning: asyncio.Future[dict[str, int]] | None = None
+        self._learning: dict[str, asyncio.Future[dict[str, int]]] = {}
 
     async def start(self, topics: Sequence[str] = ()) -> None:
         """Connect, and learn how large a record each topic takes. Raises `BrokerUnavailable`."""
@@ -150,9 +150,11 @@ class RecordProducer:
 
     async def _learn_limit(self, topic: str) -> None:
         """All records of a batch are refused at once: one of them asks, the others wait for its answer."""
-        if self._learning is None or self._learning.done():
-            self._learning = asyncio.ensure_future(aside(read_limits, self._settings, [topic]))
-        self._limits.update(await asyncio.shield(self._learning))
+        asked = self._learning.get(topic)
+        if asked is None or asked.done():
+            asked = asyncio.ensure_future(aside(read_limits, self._settings, [topic]))
+            self._learning[topic] = asked
+        self._limits.update(await asyncio.shield(asked))
 
     def _replace(self, reports: DeliveryReports, why: str) -> None:
         """The records that it had are sent again by their senders.
