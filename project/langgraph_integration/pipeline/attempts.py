@@ -188,7 +188,7 @@ class Attempts:
             raise
         else:
             # and here as well, but somebody waits for a verdict
-            patience_s = live.limit_s or self._thread_patience_s
+            patience_s = max(live.limit_s or 0.0, self._thread_patience_s)
             return await live.threads_ended(patience_s) or live.deadline_passed()
         finally:
             live.between_tries = False

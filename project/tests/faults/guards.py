@@ -113,7 +113,7 @@ GUARDS = (
     Guard(
         "dead-letter failure is a retry",
         f"{_PIPELINE}/outbox.py",
-        ('            await self._gate.insist("publish", lambda: self._send(key, verdict))\n        except',),
+        ('            await self._gate.insist("publish", send)\n        except',),
         (
             "            await self._send(key, verdict)\n"
             "        except BrokerUnavailable:\n"

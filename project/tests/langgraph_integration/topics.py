@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from tests.langgraph_integration.events import headers_of, value_of
+from tests.support import wait_until_sync
 from tests.support.topics import EIGHT_MIB
 from workflow_events import WorkflowEvent, WorkflowResultEvent
 from workflow_events.codec import decode_result, parse_json
@@ -93,7 +95,16 @@ class TopicReader:
 
     def rest(self) -> list[Message]:
         """All messages up to the end of the topic as it is now."""
-        ends = [self._consumer.get_watermark_offsets(each)[1] for each in self._consumer.assignment()]
+        ends: list[int] = []
+
+        def known() -> bool:
+            # a broker that has been away or frozen may not lead anything yet
+            with suppress(KafkaException):
+                ends[:] = [self._consumer.get_watermark_offsets(each)[1] for each in places]
+            return bool(ends)
+
+        places = self._consumer.assignment()
+        wait_until_sync(known, 30, "the ends of the topic")
         self.read(sum(ends))
         return self.messages
 
