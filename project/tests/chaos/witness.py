@@ -12,6 +12,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from tests.chaos.evidence import Answer, Letter, Sample
+from tests.support import wait_until_sync
 
 _TIMEOUT = 20.0  # seconds
 
@@ -33,7 +34,14 @@ class TopicWatcher(threading.Thread):
                 "log_level": 0,
             }
         )
-        partitions = self._consumer.list_topics(topic, timeout=_TIMEOUT).topics[topic].partitions
+        partitions: list[int] = []
+
+        def known() -> bool:
+            # a broker of three may not know yet what another has just made
+            partitions[:] = self._consumer.list_topics(topic, timeout=_TIMEOUT).topics[topic].partitions
+            return bool(partitions)
+
+        wait_until_sync(known, _TIMEOUT, f"the partitions of {topic}")
         self._consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
         self._next: dict[int, int] = dict.fromkeys(partitions, 0)
         self._topic = topic
