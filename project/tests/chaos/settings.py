@@ -29,7 +29,7 @@ class RunSettings:
     slots: int = 20
     drain: float = 25.0
     """How long a worker that is asked to end may let its runs go on."""
-    settle: float = 120.0
+    settle: float = 300.0
     """How long the end may take after the last fault."""
     mood: str = "fierce"
     """A name of `nemesis.MOODS`: how hard it is on them."""
