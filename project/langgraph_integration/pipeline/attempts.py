@@ -38,6 +38,10 @@ ToOutcome = Callable[[WorkflowEvent, Mapping[str, Any]], Outcome]
 class Slot(Protocol):
     """One of the limited places for runs."""
 
+    @property
+    def waited(self) -> bool:
+        """Whether others may have had the place since the delivery was let through."""
+
     def given_back(self) -> AbstractAsyncContextManager[None]:
         """Let others use the place while the body waits."""
 
@@ -84,6 +88,7 @@ class Attempts:
         if granted.retry_in > timedelta(0):
             async with slot.given_back():
                 await live.wait(granted.retry_in.total_seconds())
+        if slot.waited:
             await self._held(live, slot)
         try:
             return await self._tries(event, granted, live, slot, fresh, retries)

@@ -52,12 +52,16 @@ class OneSlot:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._held = True
+        self.waited = False
+        """Whether the place was ever given back for a wait: others may have had it since."""
+
         self.threads: set[Future[Any]] = set()
         slots.take()
 
     @asynccontextmanager
     async def given_back(self) -> AsyncIterator[None]:
         """Let others use the place while the body waits, then wait for a free one."""
+        self.waited = True
         self.free()
         yield
         await self.take_again()

@@ -133,7 +133,8 @@ def test_workers_of_one_service_share_the_limit_also_where_the_graph_fails_late(
         wait_until_sync(lambda: _paused(port), 120, "the intake to pause")
         quiet_since = time.monotonic()
         wait_until_sync(lambda: time.monotonic() > quiet_since + 3, 10, "what was in flight to end")
-        paused_with = len(bench.letters(0))
+        # a machine that stands still for a session has some sent twice, byte for byte
+        paused_with = len({letter.dlq_id for letter in bench.letters(0)})
         in_flight = json.loads(page(port, "/readyz")[1])["facts"]["in_flight"]
         process.send_signal(signal.SIGTERM)
         code = process.wait(60)

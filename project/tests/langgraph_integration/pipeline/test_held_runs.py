@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import Future
+from datetime import timedelta
 from typing import Any
 
 from langgraph_integration.pipeline.happenings import VerdictPublished
+from langgraph_integration.pipeline.ledger import Lease, RunLedger
 from langgraph_integration.pipeline.run_context import current_run
 from langgraph_integration.retry import RetryConfig
 from langgraph_integration.store import MemoryDatabase
@@ -154,6 +156,42 @@ async def test_tries_that_wait_long_are_held_by_a_tripped_limit() -> None:
     assert spent <= 15
     assert waiting > 10
     assert len(rig.sink.results) == 40
+
+
+async def test_runs_that_waited_for_somebody_elses_lease_are_held_too() -> None:
+    """Meanwhile they hold no place: after a rebalance many more wait than run, and all would fail."""
+    database, topic = MemoryDatabase(), MemoryTopic()
+    options: dict[str, Any] = {"database": database, "topic": topic, "lease_time": timedelta(seconds=1)}
+
+    async def broken(_: WorkflowEvent) -> dict[str, Any]:
+        raise ValueError("this release cannot do that")
+
+    async def hangs(_: WorkflowEvent) -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async with running_rig(hangs, slots=40, around=NeverReleased, **options) as first:
+        for _ in range(40):
+            first.publish(event())
+        await wait_until(lambda: len(first.handler.live) == 40)
+    limit: dict[str, Any] = {"limit": "0.5/10", "clock": lambda: 0.0}
+    async with running_rig(broken, owner="b", slots=5, **limit, **options) as second:
+        await wait_until(lambda: second.limit.tripped and second.slots.taken == 0)
+        assert second.dispatcher.in_flight > 10
+        assert len(second.sink.dead_letters) <= 15
+
+
+class NeverReleased:
+    """A ledger that a killed process has left: its leases lapse."""
+
+    def __init__(self, ledger: RunLedger) -> None:
+        self._ledger = ledger
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    async def release(self, lease: Lease) -> None:
+        """Nobody does it."""
 
 
 async def test_tries_that_an_earlier_process_put_off_are_held_too() -> None:
