@@ -92,8 +92,8 @@ class RecordProducer:
     ) -> None:
         """Return once the broker has acknowledged the record.
 
-        Raises `RecordTooLarge` before anything is sent, and `BrokerUnavailable` when the outcome is
-        unknown: sending the same bytes again is safe.
+        Raises `RecordTooLarge` where it was not sent or was refused alone, and `BrokerUnavailable` when the
+        outcome is unknown (`RecordNotSent`: that nobody has read it): sending the same bytes again is safe.
         """
         client, reports = self._client, self._reports
         if client is None or reports is None:
@@ -132,7 +132,7 @@ class RecordProducer:
         """The topic's limit was lowered, or is not known. It is one for batches: small records that were sent
         in a batch above it are refused with the others, and are sent again in smaller ones.
         """
-        again = RecordNotSent(str(self._unavailable(error, f"{topic}: ")))
+        again = self._unavailable(error, f"{topic}: ", RecordNotSent)
         if reports is self._reports:
             await self._learn_limit(topic)
         if reports is not self._reports:
@@ -168,9 +168,11 @@ class RecordProducer:
         self._client, self._reports = client, DeliveryReports(client, asyncio.get_running_loop())
         reports.abandon()
 
-    def _unavailable(self, error: KafkaError, about: str = "") -> BrokerUnavailable:
+    def _unavailable(
+        self, error: KafkaError, about: str = "", kind: type[BrokerUnavailable] = BrokerUnavailable
+    ) -> BrokerUnavailable:
         servers = self._settings.bootstrap_servers
-        return BrokerUnavailable(f"Kafka at {servers}: {about}{error.str()}{self._last_error.hint}")
+        return kind(f"Kafka at {servers}: {about}{error.str()}{self._last_error.hint}")
 
     async def stop(self) -> None:
         """Flush and disconnect within two seconds. Never raises, may be called again."""

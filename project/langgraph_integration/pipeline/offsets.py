@@ -73,8 +73,9 @@ class OffsetTracker:
         A record of an earlier assignment is no longer ours. It has come again by now, or its offset stands
         for another one, in a topic that was made anew.
         """
-        if self.owns(position, generation):
-            del self._partitions[Partition(position.topic, position.partition)].unsettled[position.offset]
+        state = self._partitions.get(Partition(position.topic, position.partition))
+        if state is not None and state.generation == generation:
+            state.unsettled.pop(position.offset, None)
 
     def committable(self) -> Mapping[Partition, int]:
         """Per partition the next offset to read; only those that moved since the last commit."""

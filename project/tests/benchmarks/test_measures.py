@@ -7,7 +7,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,14 @@ def test_fewer_workers_than_were_asked_for_give_no_figure(broker: TestBroker, tm
         bench.run(alone, Task(graph="one", count=5, no_graph=True, workers=2))
 
 
+@contextmanager
+def _running(program: str, log: Path, word: str) -> Iterator[Child]:
+    """A child that has said the word."""
+    with Child([sys.executable, "-c", program], log) as child:
+        child.wait_for(lambda: word in log.read_text())
+        yield child
+
+
 def test_the_time_of_children_that_ended_counts(tmp_path: Path) -> None:
     """PostgreSQL's sessions end with their clients."""
     program = (
@@ -141,10 +150,7 @@ def test_the_time_of_children_that_ended_counts(tmp_path: Path) -> None:
         "print('done', flush=True)\n"
         "time.sleep(600)\n"
     )
-    log = tmp_path / "log"
-    with Child([sys.executable, "-c", program], log) as child:
-        child.wait_for(lambda: "done" in log.read_text())
-
+    with _running(program, tmp_path / "log", "done") as child:
         assert tree_cpu_s(child.pid) >= cpu_s(child.pid) + 0.25
 
 
@@ -156,9 +162,7 @@ def test_a_killed_child_is_gone_at_once(tmp_path: Path) -> None:
         "print('deaf', flush=True)\n"
         "time.sleep(600)\n"
     )
-    log = tmp_path / "log"
-    with Child([sys.executable, "-c", stubborn], log) as child:
-        child.wait_for(lambda: "deaf" in log.read_text())
+    with _running(stubborn, tmp_path / "log", "deaf") as child:
         began = time.monotonic()
         child.kill()
 

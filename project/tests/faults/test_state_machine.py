@@ -192,6 +192,15 @@ def _answered(attempt: int, answers: list[WorkflowResultEvent]) -> bool:
     return any((answer.attempt or 1) >= attempt or answer.status == "success" for answer in answers)
 
 
+def _with_a_run_of_a() -> Pipeline:
+    """Worker a has asked for the first event, and it is granted."""
+    machine = Pipeline()
+    machine.ask(event_id=EVENTS[0], number=0, attempt=1)
+    machine.poll("a")
+    _next_of(machine.world, "claim", "done")
+    return machine
+
+
 @pytest.mark.timeout(300)
 def test_no_history_loses_an_event_or_gives_it_two_verdicts() -> None:
     """Real dispatcher, handler, keeper, ledger and committer, in every order that Hypothesis can think of."""
@@ -209,10 +218,7 @@ def test_no_history_loses_an_event_or_gives_it_two_verdicts() -> None:
 
 def test_a_renewal_beside_a_release_strands_no_record() -> None:
     """A lease is given back, the answer is under way, a renewal misses the row, and the partition returns."""
-    machine = Pipeline()
-    machine.ask(event_id=EVENTS[0], number=0, attempt=1)
-    machine.poll("a")
-    _next_of(machine.world, "claim", "done")
+    machine = _with_a_run_of_a()
     machine.rebalance(number=0, how="done")
     _next_of(machine.world, "run", "done")
     _next_of(machine.world, "release", "late")
@@ -225,10 +231,7 @@ def test_a_renewal_beside_a_release_strands_no_record() -> None:
 
 def test_an_heir_waits_for_what_is_left_of_a_wait() -> None:
     """A run fails, its wait is written down, its worker dies, and its lease lapses before that is over."""
-    machine = Pipeline()
-    machine.ask(event_id=EVENTS[0], number=0, attempt=1)
-    machine.poll("a")
-    _next_of(machine.world, "claim", "done")
+    machine = _with_a_run_of_a()
     _next_of(machine.world, "run", "refused")
     _next_of(machine.world, "retry", "done")
     machine.crash("a")
@@ -246,10 +249,7 @@ def test_an_heir_waits_for_what_is_left_of_a_wait() -> None:
 
 def test_a_moment_that_is_shorter_than_the_lease_excuses_nothing() -> None:
     """Whoever runs has its lease for all of it, and nobody else may run."""
-    machine = Pipeline()
-    machine.ask(event_id=EVENTS[0], number=0, attempt=1)
-    machine.poll("a")
-    _next_of(machine.world, "claim", "done")
+    machine = _with_a_run_of_a()
     machine.time_passes(LEASE_S / 2)
     assert not machine.world.excuses
 
@@ -267,10 +267,7 @@ def test_a_moment_that_is_shorter_than_the_lease_excuses_nothing() -> None:
 
 def test_nobody_else_runs_what_has_its_lease() -> None:
     """The same event on the other worker's partition, while time passes that no lease lapses in."""
-    machine = Pipeline()
-    machine.ask(event_id=EVENTS[0], number=0, attempt=1)
-    machine.poll("a")
-    _next_of(machine.world, "claim", "done")
+    machine = _with_a_run_of_a()
     machine.time_passes(LEASE_S / 2)
     machine.ask(event_id=EVENTS[0], number=1, attempt=1)
     machine.poll("b")
