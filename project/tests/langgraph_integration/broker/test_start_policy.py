@@ -39,7 +39,7 @@ class Member(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
 
 
 class Policy(StartPolicy):
-    """Looks at the group's commits for the second time, which is at its own, together with another one."""
+    """Looks at the commits together with another one: before anybody has committed, and after both have."""
 
     def __init__(self, group: Group, store_id: str, together: asyncio.Barrier | None) -> None:
         topic = Incarnation(KafkaSettings(bootstrap_servers=group.servers), group.topic)
@@ -49,7 +49,7 @@ class Policy(StartPolicy):
         self.looks = 0
 
     async def _marks(self, client: AIOKafkaConsumer) -> Mapping[TopicPartition, CommitMark]:
-        meeting = self._together if self.looks == 1 else None
+        meeting = self._together if self.looks < 2 else None
         if meeting is not None:
             await meeting.wait()
         found = await super()._marks(client)
