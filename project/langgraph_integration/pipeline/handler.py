@@ -149,7 +149,9 @@ class EventHandler:
                     left_s = claim.lease_left.total_seconds() + 0.01
                     await self._wait_for(asyncio.sleep(min(left_s, _BUSY_POLL_S)))
             case Conflict():
-                text = f"event id {event_id} is known with another payload, that of {claim.record}"
+                # the record that the id is known by changes with every grant, and a dead letter's bytes must not
+                text = f"event id {event_id} is known with another payload"
+                log.warning("%s, that of %s", text, claim.record, extra={"action": "conflict"})
                 conflict = Failed("conflict", text, InvalidRecord(text))
                 await self._publisher.refuse(delivery, replace(asked, conflict=True), conflict)
                 return True

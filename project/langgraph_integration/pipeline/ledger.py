@@ -107,7 +107,9 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """The id is known with another payload; `record` is the one that its run was last granted for."""
+    """The id is known with another payload; `record` is the one that its run was last granted for, which the
+    next answer may name another one of.
+    """
 
     record: Position
 

@@ -22,11 +22,18 @@ from langgraph_integration.store import MemoryDatabase, open_store
 from tests.langgraph_integration.events import event, value_of
 from tests.langgraph_integration.memory_source import MemoryTopic
 from tests.langgraph_integration.pipeline.failures import HttpError
-from tests.langgraph_integration.rig import running_rig
+from tests.langgraph_integration.rig import Rig, running_rig
 from tests.support import wait_until
 from workflow_events import EventType, WorkflowEvent
 from workflow_events.dead_letter import DeadLetterReason
-from workflow_events.errors import BrokerUnavailable, NotJson, StoreUnavailable, UnknownGraph, WorkflowTimeout
+from workflow_events.errors import (
+    BrokerUnavailable,
+    NotJson,
+    StoreUnavailable,
+    UnknownGraph,
+    WorkflowFailed,
+    WorkflowTimeout,
+)
 from workflow_events.ids import dead_letter_id, dead_letter_id_at, result_id
 
 RETRIED = "Processing failed after retries: "
@@ -224,6 +231,32 @@ async def test_another_payload_under_a_known_id_is_a_conflict_and_leaves_the_fir
     assert [result.status for result in rig.sink.decoded()] == ["success"]
     assert (letter.reason, letter.dlq_id) == ("conflict", dead_letter_id_at("events", 0, where.offset))
     assert letter.original_event == json.loads(value_of(second))
+
+
+async def test_the_dead_letter_of_a_conflict_is_the_same_whoever_has_asked_meanwhile() -> None:
+    """Sent again after a crash: the ledger keeps none of it, so nothing in it may depend on the other's run."""
+    first = event({"task": "mine"})
+    second = event({"task": "yours"}, event_id=first.event_id)
+
+    async def fail(_: WorkflowEvent) -> dict[str, Any]:
+        raise WorkflowFailed("no")
+
+    async with running_rig(fail) as rig:
+        rig.publish(first)
+        await rig.settled()
+        where = rig.publish(second)
+        await rig.settled()
+        rig.publish(first, attempt=2)
+        await rig.settled()
+        rig.topic.committed[Partition("events", 0)] = where.offset
+        await rig.source.assign(rig.topic.all_partitions)
+        await wait_until(lambda: len(_conflicts(rig)) == 2, description="the conflict to be told again")
+
+    assert len(set(_conflicts(rig))) == 1
+
+
+def _conflicts(rig: Rig) -> list[bytes]:
+    return [record for _, record, _ in rig.sink.dead_letters if b'"conflict"' in record]
 
 
 @pytest.mark.parametrize("kind", [each for each in EventType if each is not EventType.WORKFLOW_TRIGGERED])
