@@ -44,7 +44,8 @@ def producer_options(
         # sizes are checked against the topic before sending; the client's own limit must not be lower
         "message.max.bytes": MAX_RECORD_BYTES,
         "batch.size": batch_bytes,
-        "linger.ms": 1,
+        # somebody waits for each answer; under load records gather while five requests are under way
+        "linger.ms": 0,
         "delivery.timeout.ms": 30_000,
         "request.timeout.ms": 10_000,
     }
