@@ -149,7 +149,7 @@ class EventHandler:
                     left_s = claim.lease_left.total_seconds() + 0.01
                     await self._wait_for(asyncio.sleep(min(left_s, _BUSY_POLL_S)))
             case Conflict():
-                # the record that the id is known by changes with every grant, and a dead letter's bytes must not
+                # not the record: each grant may name another one, and a dead letter's bytes must not change
                 text = f"event id {event_id} is known with another payload"
                 log.warning("%s, that of %s", text, claim.record, extra={"action": "conflict"})
                 conflict = Failed("conflict", text, InvalidRecord(text))

@@ -234,7 +234,7 @@ async def test_another_payload_under_a_known_id_is_a_conflict_and_leaves_the_fir
 
 
 async def test_the_dead_letter_of_a_conflict_is_the_same_whoever_has_asked_meanwhile() -> None:
-    """Sent again after a crash: the ledger keeps none of it, so nothing in it may depend on the other's run."""
+    """Sent again after a crash: no ledger keeps it, so nothing in it may depend on the other's run."""
     first = event({"task": "mine"})
     second = event({"task": "yours"}, event_id=first.event_id)
 
