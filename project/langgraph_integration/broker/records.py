@@ -8,6 +8,7 @@ idempotent producer usable, where aiokafka's would refuse every later record as 
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -27,6 +28,7 @@ _ALONE = 1  # a batch of so few bytes has one record
 _START_S = 10.0
 _STOP_S = 1.0  # every send waits for its own acknowledgement: what is left then is not known to anybody
 _QUEUE_FULL_S = 0.05
+_LIMITS_AGAIN_S = 30.0
 
 
 def producer_options(
@@ -54,14 +56,16 @@ def producer_options(
 class RecordProducer:
     """Publishes encoded records. Made for one event loop; the work is done in librdkafka's threads."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, *, limits_again_s: float = _LIMITS_AGAIN_S) -> None:
         self._settings = settings
+        self._limits_again_s = limits_again_s
         self._last_error = LastError()
         self._client: Producer | None = None
         self._reports: DeliveryReports | None = None
         self._limits: dict[str, int] = {}
         self._batch_bytes = _LARGEST_BATCH_BYTES
         self._learning: dict[str, asyncio.Future[dict[str, int]]] = {}
+        self._keeping: asyncio.Task[None] | None = None
 
     async def start(self, topics: Sequence[str] = ()) -> None:
         """Connect, and learn how large a record each topic takes. Raises `BrokerUnavailable`."""
@@ -77,6 +81,16 @@ class RecordProducer:
             client = self._new_client()
         self._client = client
         self._reports = DeliveryReports(client, asyncio.get_running_loop())
+        self._keeping = asyncio.create_task(self._keep_limits(list(topics)), name="topic-limits")
+
+    async def _keep_limits(self, topics: Sequence[str]) -> None:
+        """Somebody raises a limit because we asked for it: nobody should have to restart us for that."""
+        while True:
+            await asyncio.sleep(self._limits_again_s)
+            with suppress(BrokerUnavailable):
+                limits = await aside(read_limits, self._settings, list(topics))
+                # what was learned from a refusal may be outdated: the broker tells again
+                self._limits = limits
 
     def _new_client(self) -> Producer:
         return Producer(producer_options(self._settings, self._last_error, self._batch_bytes))
@@ -179,6 +193,8 @@ class RecordProducer:
         """Flush and disconnect within two seconds. Never raises, may be called again."""
         client, self._client = self._client, None
         reports, self._reports = self._reports, None
+        if self._keeping is not None:
+            self._keeping.cancel()
         if client is None or reports is None:
             return
         left = await aside(reports.close, wait_s=_STOP_S)

@@ -1,9 +1,16 @@
 """TopicPublisher: the life cycle that the producers of results and of dead letters share."""
 
+from typing import Final
+
 from langgraph_integration.broker.records import RecordProducer
 from langgraph_integration.pipeline.trace import current_trace
 from workflow_events.headers import RecordHeaders
 from workflow_events.settings import KafkaSettings
+
+_AROUND_BYTES: Final = 1024
+"""Kept free for a record's key and headers: the asker's trace context is most of them, and whoever publishes
+a stored verdict again may have a longer one.
+"""
 
 
 class TopicPublisher:
@@ -36,8 +43,11 @@ class TopicPublisher:
 
     @property
     def limit_bytes(self) -> int:
-        """The largest record that the topic takes, as far as known. Raises RuntimeError before `start`."""
-        return self._started.limit_bytes(self.topic)
+        """The largest value that the topic takes with whatever goes around it, as far as known.
+
+        Raises RuntimeError before `start`.
+        """
+        return self._started.limit_bytes(self.topic) - _AROUND_BYTES
 
     async def publish_record(self, key: bytes | None, value: bytes, attempt: int = 1) -> None:
         """Publish an encoded record as it is; returns once the broker has acknowledged it.
@@ -46,7 +56,7 @@ class TopicPublisher:
         Raises RuntimeError before `start`, `RecordTooLarge` before anything is sent, and
         `BrokerUnavailable`, after which publishing the same bytes again is safe.
         """
-        correlation_id = key.decode("ascii", errors="replace") if key else None
+        correlation_id = key.decode() if key and key.isascii() else None
         headers = RecordHeaders(correlation_id, attempt, None, *current_trace.get())
         await self._started.send(self.topic, key, value, headers.to_list())
 

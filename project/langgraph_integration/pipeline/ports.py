@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from langgraph_integration.pipeline.delivery import Delivery, Partition
 from workflow_events import WorkflowEvent
+from workflow_events.errors import RecordTooLarge
 
 
 class AssignmentListener(Protocol):
@@ -40,23 +41,28 @@ class EventSource(Protocol):
         """Commit the next offset to read of each partition. On an error the outcome is unknown."""
 
 
+class ResultTooLarge(RecordTooLarge):
+    """The result was refused for its size, and its dead letter has been acknowledged."""
+
+
 class VerdictSink(Protocol):
     """Where the end of a run is made known."""
 
     @property
     def result_limit_bytes(self) -> int:
-        """The largest result record that its topic takes."""
+        """The largest result that its topic takes with a key and headers."""
 
     @property
     def dead_letter_limit_bytes(self) -> int:
-        """The largest dead letter that its topic takes."""
+        """The largest dead letter that its topic takes with a key and headers."""
 
     async def publish(
         self, key: bytes | None, dead_letter: bytes | None, result: bytes | None, attempt: int
     ) -> None:
         """Return once the broker has acknowledged the dead letter, then the result, where there is one.
 
-        Raises `BrokerUnavailable`; publishing the same bytes again is harmless.
+        Raises `BrokerUnavailable`; publishing the same bytes again is harmless. Raises `RecordTooLarge` where
+        a topic refused a record for its size, `ResultTooLarge` if its dead letter is there.
         """
 
 

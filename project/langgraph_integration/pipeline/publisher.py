@@ -73,7 +73,7 @@ class Publisher:
         """A dead letter for a record without a row; its time is the record's, so that repeats are equal."""
         attempt = asked.headers.attempt
         verdict = self.write(delivery, asked, attempt, failed, now=delivery.time)
-        verdict = await self._outbox.publish(delivery.key, verdict, delivery, asked)
+        verdict = await self._outbox.publish(delivery.key, verdict, delivery, asked, failed=failed)
         self.tell(asked.event_id, verdict, 0.0)
 
     def tell(self, event_id: UUID | None, verdict: StoredVerdict, duration_s: float) -> None:

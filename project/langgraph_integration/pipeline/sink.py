@@ -3,6 +3,8 @@
 from typing import Protocol
 
 from langgraph_integration.pipeline.faults import reached
+from langgraph_integration.pipeline.ports import ResultTooLarge
+from workflow_events.errors import RecordTooLarge
 
 
 class RecordPublisher(Protocol):
@@ -41,5 +43,10 @@ class PublishingSink:
             await self._dead_letters.publish_record(key, dead_letter, attempt)
             reached("after-dead-letter")
         if result is not None:
-            await self._results.publish_record(key, result, attempt)
+            try:
+                await self._results.publish_record(key, result, attempt)
+            except RecordTooLarge as error:
+                if dead_letter is None:
+                    raise
+                raise ResultTooLarge(str(error)) from error
             reached("after-result")

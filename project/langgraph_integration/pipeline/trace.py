@@ -20,10 +20,12 @@ class TraceContext(NamedTuple):
         """What is worth carrying on. What is longer than the standard knows is left out: our own records
         must not grow by what somebody else wrote.
         """
-        if headers.traceparent is None or len(headers.traceparent) > _LONGEST_PARENT:
-            return _NONE
-        state = headers.tracestate
-        return cls(headers.traceparent, state if state and len(state) <= _LONGEST_STATE else None)
+        parent = _within(headers.traceparent, _LONGEST_PARENT)
+        return _NONE if parent is None else cls(parent, _within(headers.tracestate, _LONGEST_STATE))
+
+
+def _within(text: str | None, longest: int) -> str | None:
+    return text if text and text.isascii() and len(text) <= longest else None
 
 
 _NONE: Final = TraceContext()

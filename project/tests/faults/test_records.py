@@ -8,12 +8,12 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from kafka_devbroker import Broker
 from tests.faults.bench import Bench, run_of
 from tests.langgraph_integration.topics import Raw, raw
 from tests.support import wait_until_sync
+from tests.support.topics import set_topic_config
 from workflow_events import WorkflowEvent
 from workflow_events.codec import encode
 
@@ -57,7 +57,7 @@ def test_row_05_poison_becomes_dead_letters_and_the_next_offset_flows(bench: Ben
 
 def test_row_07_a_result_too_large_for_its_topic(bench: Bench) -> None:
     """It is answered with an error that says so, and the producer is as healthy as before."""
-    _set(bench.servers, bench.topics.results, "max.message.bytes", "20000")
+    set_topic_config(bench.servers, bench.topics.results, "max.message.bytes", "20000")
     big, next_one = run_of(other=1.0, note="x" * 50_000), run_of()
     recipe = big.payload.data["recipe"]
     recipe["comment"] = "y" * 50_000
@@ -72,7 +72,7 @@ def test_row_07_a_result_too_large_for_its_topic(bench: Bench) -> None:
 
 def test_row_07_a_dead_letter_too_large_for_its_topic(bench: Bench) -> None:
     """The original bytes are left out and their hash and beginning kept."""
-    _set(bench.servers, bench.topics.dead_letters, "max.message.bytes", "200000")
+    set_topic_config(bench.servers, bench.topics.dead_letters, "max.message.bytes", "200000")
     broken = run_of("broken")
     bench.send([Raw(b"{" + b"x" * 400_000, partition=0)])
     bench.send([Raw(encode(broken), str(broken.event_id).encode(), partition=0)])
@@ -143,11 +143,3 @@ def test_row_05_an_invalid_event_with_a_readable_id_is_answered(
 def _on(asked: WorkflowEvent, partition: int) -> Raw:
     record = raw(asked)
     return Raw(record.value, record.key, record.headers, partition)
-
-
-def _set(servers: str, topic: str, name: str, value: str) -> None:
-    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": servers})
-    for done in admin.incremental_alter_configs([resource]).values():
-        done.result(20)

@@ -18,6 +18,7 @@ from langgraph_integration.pipeline.ledger import Position, RunLedger
 from langgraph_integration.pipeline.limit import DeadLetterLimit
 from langgraph_integration.pipeline.offsets import OffsetTracker
 from langgraph_integration.pipeline.outcome import Outcome, Succeeded
+from langgraph_integration.pipeline.ports import ResultTooLarge
 from langgraph_integration.pipeline.slots import Slots
 from langgraph_integration.retry import RetryConfig
 from langgraph_integration.store import MemoryDatabase, open_store
@@ -46,6 +47,7 @@ class MemorySink:
         self.dead_letter_limit_bytes = 1_000_000
         self.true_result_limit_bytes: int | None = None
         """What the broker takes, where that is less than what it said."""
+        self.true_dead_letter_limit_bytes: int | None = None
 
     async def publish(
         self, key: bytes | None, dead_letter: bytes | None, result: bytes | None, attempt: int
@@ -56,16 +58,19 @@ class MemorySink:
         if self.refuses_batch:
             self.refuses_batch = False
             raise RecordNotSent("refused together with others")
-        for record, limit in (
-            (dead_letter, self.dead_letter_limit_bytes),
-            (result, self.true_result_limit_bytes or self.result_limit_bytes),
-        ):
-            if record is not None and len(record) > limit:
-                raise RecordTooLarge(f"{len(record)} bytes; the topic takes {limit}")
         if dead_letter is not None:
+            limit = self.true_dead_letter_limit_bytes or self.dead_letter_limit_bytes
+            if len(dead_letter) > limit:
+                # known from now on, as the real one asks then
+                self.dead_letter_limit_bytes = limit
+                raise RecordTooLarge(f"{len(dead_letter)} bytes; the topic takes {limit}")
             self.dead_letters.append((key, dead_letter, attempt))
             self.order.append("dead letter")
         if result is not None:
+            limit = self.true_result_limit_bytes or self.result_limit_bytes
+            if len(result) > limit:
+                kind = RecordTooLarge if dead_letter is None else ResultTooLarge
+                raise kind(f"{len(result)} bytes; the topic takes {limit}")
             self.results.append((key, result, attempt))
             self.order.append("result")
 

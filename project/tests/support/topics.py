@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from uuid import uuid4
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from tests.support.waiting import wait_until_sync
@@ -40,6 +40,15 @@ def create_topics(
         created.result(_TIMEOUT)
     for topic in new:
         wait_for_partitions(admin, topic.topic, partitions)
+
+
+def set_topic_config(bootstrap_servers: str, topic: str, name: str, value: str) -> None:
+    """Change one setting of a topic, and leave the others."""
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    for done in admin.incremental_alter_configs([resource]).values():
+        done.result(_TIMEOUT)
 
 
 def wait_for_partitions(admin: AdminClient, topic: str, partitions: int) -> None:

@@ -13,9 +13,12 @@ from confluent_kafka import KafkaError, Producer
 from langgraph_integration.broker.delivery_reports import DeliveryReports
 from langgraph_integration.broker.records import RecordProducer, producer_options
 from langgraph_integration.pipeline.gate import IntakeGate
+from langgraph_integration.pipeline.trace import TraceContext, current_trace
+from langgraph_integration.result_producer import ResultProducer
 from tests.langgraph_integration.topics import read
 from tests.support import wait_until
 from tests.support.brokers import TestBroker
+from tests.support.topics import set_topic_config
 from workflow_events.errors import BrokerUnavailable, RecordTooLarge
 from workflow_events.settings import KafkaSettings, TopicNames
 
@@ -106,3 +109,34 @@ async def test_small_records_are_not_refused_with_their_batch(
     await producer.stop()
 
     assert len(await asyncio.to_thread(read, broker.bootstrap_servers, topics.results, 101)) == 101
+
+
+@pytest.mark.apache
+@pytest.mark.topics(config={"max.message.bytes": "3000"})
+async def test_the_largest_value_fits_with_any_key_and_trace(broker: TestBroker, topics: TopicNames) -> None:
+    """What was written to fit is sent under every id and for every asker: nobody could write it smaller."""
+    producer = ResultProducer(broker.bootstrap_servers, topics.results)
+    await producer.start()
+    current_trace.set(TraceContext("0" * 55, "s" * 512))
+    for key in (b"k" * 128, b"\xff" * 128):
+        await producer.publish_record(key, b"x" * producer.limit_bytes, attempt=2**31 - 1)
+    await producer.stop()
+
+    assert len(await asyncio.to_thread(read, broker.bootstrap_servers, topics.results, 2)) == 2
+
+
+@pytest.mark.apache
+@pytest.mark.topics(config={"max.message.bytes": "3000"})
+async def test_a_limit_that_was_raised_is_found(broker: TestBroker, topics: TopicNames) -> None:
+    """A result waits for it: nobody has to restart the service as well."""
+    settings = KafkaSettings(bootstrap_servers=broker.bootstrap_servers)
+    producer = RecordProducer(settings, limits_again_s=0.1)
+    await producer.start([topics.results])
+    with pytest.raises(RecordTooLarge):
+        await producer.send(topics.results, b"key", bytes(5000))
+    await asyncio.to_thread(
+        set_topic_config, broker.bootstrap_servers, topics.results, "max.message.bytes", "9000"
+    )
+    await wait_until(lambda: producer.limit_bytes(topics.results) > 5000, description="the new limit")
+    await producer.send(topics.results, b"key", bytes(5000))
+    await producer.stop()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from langgraph_integration.pipeline.delivery import Partition
 from langgraph_integration.pipeline.ledger import Lease, RunLedger, StoredVerdict
 from langgraph_integration.store import MemoryDatabase
 from tests.langgraph_integration.events import event, headers_of, value_of
@@ -14,12 +15,17 @@ from tests.langgraph_integration.memory_source import MemoryTopic
 from tests.langgraph_integration.rig import running_rig
 from tests.support import wait_until
 from workflow_events import WorkflowEvent
-from workflow_events.errors import LeaseLost
+from workflow_events.errors import LeaseLost, WorkflowFailed
 
 
 async def large(_: WorkflowEvent) -> dict[str, Any]:
     """A graph whose result is more than the topics of these tests take."""
     return {"rows": "x" * 5000}
+
+
+async def fail_at_length(_: WorkflowEvent) -> dict[str, Any]:
+    """A graph whose error is as long."""
+    raise WorkflowFailed("x" * 5000)
 
 
 async def test_a_topic_that_takes_less_than_it_said_gets_an_error_that_fits() -> None:
@@ -122,6 +128,35 @@ async def test_a_topic_too_small_for_any_verdict_is_waited_for() -> None:
         await rig.settled()
 
     assert [each.status for each in rig.sink.decoded()] == ["error"]
+    assert rig.sink.order == ["dead letter", "result"]
+
+
+async def test_a_dead_letter_that_is_there_stays_what_it_is() -> None:
+    """The result of the same verdict is refused for its size, and written smaller without it."""
+    database = MemoryDatabase()
+    async with running_rig(fail_at_length, database=database) as rig:
+        rig.sink.true_result_limit_bytes = 2000
+        rig.publish(event())
+        await rig.settled()
+
+    (result,), (letter,) = rig.sink.decoded(), rig.sink.letters()
+    (row,) = database.runs.values()
+    assert (result.status, letter.reason) == ("error", "permanent")
+    assert row.dead_letter == rig.sink.dead_letters[0][1]
+    assert rig.sink.order == ["dead letter", "result"]
+
+
+async def test_an_unreadable_record_gets_the_same_dead_letter_whatever_is_known_of_its_topic() -> None:
+    """No ledger keeps it: whoever reads the record again must write the same bytes."""
+    async with running_rig() as rig:
+        rig.sink.true_dead_letter_limit_bytes = 200_000
+        where = rig.topic.append(b"no json" * 40_000)
+        await rig.settled()
+        rig.topic.committed[Partition("events", 0)] = where.offset
+        await rig.source.assign(rig.topic.all_partitions)
+        await wait_until(lambda: len(rig.sink.dead_letters) == 2, description="the second dead letter")
+
+    assert len({record for _, record, _ in rig.sink.dead_letters}) == 1
 
 
 @pytest.mark.parametrize("field", ["workflow_id", "workflow_run_id"])
