@@ -107,8 +107,8 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """The id is known with another payload; `record` is the one that its run was last granted for, which the
-    next answer may name another one of.
+    """The id is known with another payload, from other records; `record` is the one that its run was last
+    granted for, which the next answer may name another one of.
     """
 
     record: Position

@@ -101,9 +101,16 @@ def new_run(ask: Ask, owner: str, lease_ms: int, now: int) -> RunRow:
     )
 
 
+def conflicts(row: RunRow, ask: Ask) -> bool:
+    """Whether another payload is asked for. Not by a record that the row knows: its bytes are what they were,
+    but under a smaller size limit or in another release it may be read otherwise, and it is owed its verdict.
+    """
+    return row.payload_hash != ask.payload_hash and not knows(row.record, row.asks, ask.position)
+
+
 def grant(row: RunRow, ask: Ask, owner: str, *, held: bool, lease_ms: int, now: int) -> RunRow | None:
     """The row after `owner` took the run, or None if it may not have it."""
-    if row.payload_hash != ask.payload_hash:
+    if conflicts(row, ask):
         return None
     if row.verdict is None:
         free = row.lease_until <= now or (row.owner == owner and not held)
@@ -185,7 +192,7 @@ def explain(row: RunRow, command: ClaimRun, now: int) -> tuple[Busy | Settled | 
     explains after the whole batch, and both the verdict and its mark may be newer than the claim.
     """
     ask, owner = command.ask, command.owner
-    if row.payload_hash != ask.payload_hash:
+    if conflicts(row, ask):
         return Conflict(row.record), row
     same_record = knows(row.record, row.asks, ask.position)
     left = timedelta(milliseconds=max(0, row.lease_until - now))

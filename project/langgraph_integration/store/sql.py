@@ -50,7 +50,7 @@ ON CONFLICT (event_id) DO UPDATE SET
     record_offset = excluded.record_offset,
     status = NULL, reason = NULL, result = NULL, dead_letter = NULL, published = FALSE,
     has_state = TRUE, finished_at = NULL
-WHERE runs.payload_hash = excluded.payload_hash AND (
+WHERE (runs.payload_hash = excluded.payload_hash OR {_KNOWN}) AND (
     runs.status IS NULL AND (runs.lease_until <= {{now}} OR runs.owner = excluded.owner AND NOT {{p}})
     OR runs.status IN ('error', 'failure') AND runs.published AND excluded.attempt > runs.attempt)
 RETURNING epoch, attempt, claims, retry_count, retry_at, deadline_ms, {{now}}

@@ -360,6 +360,38 @@ async def test_another_payload_does_not_take_a_run_that_is_free(database: Databa
         assert (await granted(store, ask(failed.event_id, offset=3, attempt=2))).attempt == 2
 
 
+async def test_a_known_record_is_no_conflict_however_it_is_read(database: Database) -> None:
+    """A smaller size limit or another release gives it another hash: it is run and answered all the same."""
+    wanted = ask()
+    later = ask(wanted.event_id, offset=1)
+    first, second = (replace(each, payload_hash="other") for each in (wanted, later))
+    stranger = ask(wanted.event_id, offset=2, attempt=9, payload_hash="other")
+    async with database.open("a") as store:
+        await granted(store, wanted)
+        assert not is_a(Busy, await store.ledger.claim(later)).same_record
+        for known in (first, second):
+            assert is_a(Busy, await store.ledger.claim(known)).same_record
+    async with database.open("a", timedelta(0)) as store:
+        await granted(store, first)
+    async with database.open("b") as store:
+        lapsed = await granted(store, second)
+        is_a(Conflict, await store.ledger.claim(stranger))
+        await store.ledger.release(lapsed.lease)
+        assert is_a(Conflict, await store.ledger.claim(stranger)).record == second.position
+        released = await granted(store, first)
+        await store.ledger.finish(released.lease, verdict())
+        await store.ledger.release(released.lease)
+    async with database.open("c") as store:
+        found = is_a(Settled, await store.ledger.claim(first))
+        await store.ledger.mark_published(found.lease, 1)
+        after = [is_a(Settled, await store.ledger.claim(known)) for known in (first, second)]
+        is_a(Conflict, await store.ledger.claim(stranger))
+        # the payload of the run stays the one that was asked for first
+        assert is_a(Settled, await store.ledger.claim(ask(wanted.event_id, offset=3))).repeat
+    assert (found.verdict, found.published, found.repeat) == (verdict(), False, False)
+    assert [(each.verdict, each.published, each.repeat) for each in after] == [(verdict(), True, False)] * 2
+
+
 async def test_a_released_run_is_free_at_once_and_costs_no_claim(database: Database) -> None:
     """An orderly hand-over does not look like a crash, and its old lease is worth nothing."""
     wanted = ask()

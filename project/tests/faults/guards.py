@@ -96,11 +96,20 @@ GUARDS = (
     Guard(
         "payload hash",
         "langgraph_integration/store/runs.py",
-        ("if row.payload_hash != ask.payload_hash:\n        return Conflict(row.record), row\n",),
-        ("if not row.payload_hash:\n        return Conflict(row.record), row\n",),
+        ("return row.payload_hash != ask.payload_hash and not knows(row.record, row.asks, ask.position)",),
+        ("return not row.payload_hash",),
         f"{_TESTS}/test_endings.py"
         "::test_another_payload_under_a_known_id_is_a_conflict_and_leaves_the_first_asker_alone",
         ">       (letter,) = rig.sink.letters()",
+    ),
+    Guard(
+        "payload hash of a known record",
+        "langgraph_integration/store/runs.py",
+        ("return row.payload_hash != ask.payload_hash and not knows(row.record, row.asks, ask.position)",),
+        ("return row.payload_hash != ask.payload_hash",),
+        f"{_TESTS}/test_invalid_records.py"
+        "::test_an_event_that_its_next_owner_may_not_read_gets_an_error_and_no_conflict",
+        ">       (result,), (letter,) = second.sink.decoded(), second.sink.letters()",
     ),
     Guard(
         "claims limit",

@@ -79,10 +79,17 @@ _CLAUSES = (
     ),
     _Clause(
         "payload hash of a grant",
-        "WHERE runs.payload_hash = excluded.payload_hash AND (",
+        "WHERE (runs.payload_hash = excluded.payload_hash OR {_KNOWN}) AND (",
         "WHERE (",
         f"{_LEDGER}::test_another_payload_does_not_take_a_run_that_is_free",
         "expected Conflict, got Granted",
+    ),
+    _Clause(
+        "payload hash of a grant for a known record",
+        "WHERE (runs.payload_hash = excluded.payload_hash OR {_KNOWN}) AND (",
+        "WHERE runs.payload_hash = excluded.payload_hash AND (",
+        f"{_LEDGER}::test_a_known_record_is_no_conflict_however_it_is_read",
+        "expected Granted, got Busy",
     ),
 )
 

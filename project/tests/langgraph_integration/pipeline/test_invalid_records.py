@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import b64decode
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from langgraph_integration.store import MemoryDatabase
 from tests.langgraph_integration.events import event, value_of
+from tests.langgraph_integration.memory_source import MemoryTopic
 from tests.langgraph_integration.rig import running_rig
+from tests.support import wait_until
+from workflow_events import WorkflowEvent
 from workflow_events.ids import dead_letter_id, dead_letter_id_at
 
 INVALID: dict[str, Callable[[bytes], bytes | None]] = {
@@ -81,3 +87,25 @@ async def test_an_invalid_event_without_a_readable_id_gets_a_dead_letter_alone(
     assert letter.origin is not None
     kept = letter.origin.value_b64
     assert (None if kept is None else b64decode(kept)) == value
+
+
+async def test_an_event_that_its_next_owner_may_not_read_gets_an_error_and_no_conflict() -> None:
+    """Its record is known, whatever is made of its bytes: the limit was lowered after it killed a process."""
+    database, topic, asked = MemoryDatabase(), MemoryTopic(), event({"text": "x" * 2000})
+    begun = asyncio.Event()
+
+    async def run(_: WorkflowEvent) -> dict[str, Any]:
+        begun.set()
+        await asyncio.sleep(3600)
+        return {}
+
+    async with running_rig(run, database=database, topic=topic, max_event_bytes=100_000) as first:
+        first.publish(asked)
+        await wait_until(begun.is_set)
+    async with running_rig(database=database, topic=topic, owner="b", max_event_bytes=1000) as second:
+        await second.settled()
+
+    assert first.sink.order == []
+    (result,), (letter,) = second.sink.decoded(), second.sink.letters()
+    assert (result.status, result.correlation_id) == ("error", asked.event_id)
+    assert (letter.reason, letter.dlq_id) == ("invalid", dead_letter_id(asked.event_id, 1))
