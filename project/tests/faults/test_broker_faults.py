@@ -160,8 +160,8 @@ def test_row_10_the_dead_letter_topic_is_missing(bench: Bench) -> None:
 
 
 def test_row_22_partitions_are_added(bench: Bench) -> None:
-    """Their records are read from the first one on."""
-    worker = bench.worker()
+    """Their records are read from the first one on, where a new group would begin at the end."""
+    worker = bench.worker(KAFKA_AUTO_OFFSET_RESET="latest")
     asked = run_of()
     admin = AdminClient({"bootstrap.servers": bench.servers})
     for done in admin.create_partitions([NewPartitions(bench.topics.events, 5)]).values():

@@ -26,6 +26,7 @@ from tests.support.postgres import running_server
 pytestmark = [pytest.mark.apache, pytest.mark.slow, pytest.mark.timeout(150)]
 
 OUTAGE_S = 30.0
+SHORT_OUTAGE_S = float(os.environ.get("STORE_FAULT_SECONDS") or 5)
 ONCE = {"a": 1, "b": 1, "c": 1}
 
 _SHUTDOWN_S = 4.0
@@ -62,7 +63,7 @@ def _goes_on_by_itself(
     take: Callable[[], None],
     give_back: Callable[[], None],
     *,
-    seconds: float = 5.0,
+    seconds: float = SHORT_OUTAGE_S,
 ) -> None:
     """Events before, during and after: intake pauses, all are answered, none by a dead letter or twice."""
     before, during, after = ([run_of(b=0.5) for _ in range(5)] for _ in range(3))
