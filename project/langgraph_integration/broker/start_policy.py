@@ -57,7 +57,9 @@ class StartPolicy:
         for where in ours:
             if where in marks:
                 self._incarnation.refuse_another(marks[where].topic)
-        self._incarnation.placed = topic_id
+        marked = (marks[where].topic for where in ours if where in marks)
+        # where the id cannot be had now, the commit's own is what the next look is compared with
+        self._incarnation.placed = topic_id or next(filter(None, marked), None)
         strange = self._is_strange(marks)
         for where, offset in committed.items():
             if offset is not None:

@@ -217,6 +217,8 @@ graph that blocks its event loop is seen there and does not hide it. Rules for a
 
 Statuses: `success`, `failure` (finished, and the request cannot be met), `error` (not finished).
 Reasons of dead letters: {reasons}.
+The counters of statuses and reasons are there from the start, with 0; those of other labels appear with
+what they first count.
 """
 
 

@@ -1,7 +1,7 @@
 """Metrics for Prometheus: counters fed by happenings, gauges read from the status at each scrape."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar, assert_never
+from typing import TypeVar, assert_never, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -16,6 +16,8 @@ from langgraph_integration.pipeline.happenings import (
     VerdictPublished,
 )
 from langgraph_integration.pipeline.status import ServiceStatus, liveness, readiness
+from workflow_events.dead_letter import DeadLetterReason
+from workflow_events.schema import ResultStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -58,8 +60,8 @@ class Metrics(MetricsPage):
         self._runs_started = counters[MetricName.RUNS_STARTED]
         self._takeovers = counters[MetricName.TAKEOVERS]
         self._retries = _Series(counters[MetricName.RETRIES])
-        self._events = _Series(counters[MetricName.EVENTS])
-        self._dead_letters = _Series(counters[MetricName.DEAD_LETTERS])
+        self._events = _Series(counters[MetricName.EVENTS], get_args(ResultStatus))
+        self._dead_letters = _Series(counters[MetricName.DEAD_LETTERS], get_args(DeadLetterReason))
         self._ignored = _Series(counters[MetricName.IGNORED])
         duration = METRICS[MetricName.RUN_DURATION]
         self._durations = _Series(
@@ -98,12 +100,16 @@ class Metrics(MetricsPage):
 class _Series(dict[str, _Metric]):
     """The series of a metric with one label, by the label's value; made when first asked for.
 
+    Those of `known` values are there from the start: Prometheus takes what a series appears with for no
+    increase, and after a bad deploy that may be a hundred.
+
     prometheus_client's own `labels` takes a lock and checks its arguments at each call.
     """
 
-    def __init__(self, metric: _Metric) -> None:
+    def __init__(self, metric: _Metric, known: Iterable[str] = ()) -> None:
         super().__init__()
         self._metric: _Metric = metric
+        self.update((value, metric.labels(value)) for value in known)
 
     def __missing__(self, value: str) -> _Metric:
         series = self[value] = self._metric.labels(value)

@@ -55,9 +55,7 @@ class LiveRun:
         """A later ask was absorbed: the verdict answers it too, and its deadline is the one that counts."""
         if attempt > self.attempt:
             self.attempt, self.deadline_ms = attempt, deadline_ms
-            if self._drain_reason == "deadline":
-                self._drain_reason = None
-                self._drain.clear()
+            self._take_deadline_back()
             self._arm()
 
     def deadline_passed(self) -> bool:
@@ -72,6 +70,7 @@ class LiveRun:
     def next_try(self, *, fresh: bool) -> RunContext:
         """The context of the next try. Raises `Drained` if the run has been asked to stop."""
         self._stop_if_drained()
+        self._heed_the_clock()
         self._context = RunContext(lease_epoch=self.lease.epoch, fresh=fresh, threads=self._threads)
         return self._context
 
@@ -94,6 +93,7 @@ class LiveRun:
 
     async def wait(self, seconds: float) -> None:
         """Sleep until the next try, or until a drain or the deadline ends the wait. May raise `Drained`."""
+        self._heed_the_clock()
         try:
             await asyncio.wait_for(self._drain.wait(), seconds)
         except TimeoutError:
@@ -139,6 +139,17 @@ class LiveRun:
     def _stop_if_drained(self) -> None:
         if self.handed_over:
             raise Drained(self._drain_reason or "")
+
+    def _heed_the_clock(self) -> None:
+        # put back behind a deadline that was told of already: whoever waits in a loop would never sleep
+        if self._drain_reason == "deadline" and not self.deadline_passed():
+            self._take_deadline_back()
+            self._arm()
+
+    def _take_deadline_back(self) -> None:
+        if self._drain_reason == "deadline":
+            self._drain_reason = None
+            self._drain.clear()
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -1,4 +1,7 @@
-"""Two stores that begin one group at the same moment: one of them goes on, and never both."""
+"""Two stores that begin one group at the same moment: one of them goes on, and never both.
+
+And which of the topics of one name its commits are of.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
 
 from langgraph_integration.broker.commit_mark import CommitMark
 from langgraph_integration.broker.incarnation import Incarnation
@@ -16,6 +20,7 @@ from langgraph_integration.broker.start_policy import StartPolicy
 from langgraph_integration.pipeline.delivery import Partition
 from tests.support import wait_until
 from tests.support.brokers import TestBroker
+from workflow_events.errors import BrokerUnavailable
 from workflow_events.settings import KafkaSettings, TopicNames
 
 pytestmark = [pytest.mark.apache, pytest.mark.topics(partitions=2)]
@@ -79,6 +84,17 @@ class Group:
         finally:
             await client.stop()
 
+    async def commit(self, number: int, mark: CommitMark) -> None:
+        """An earlier worker of the group got so far."""
+        client = Member(self.servers, self.topic, lambda _: True)
+        where = TopicPartition(self.topic, number)
+        client.assign([where])
+        await client.start()
+        try:
+            await client.commit({where: OffsetAndMetadata(2, mark.encode())})
+        finally:
+            await client.stop()
+
     async def after_a_rebalance(self, one: Policy, other: Policy) -> list[str | None]:
         """What holds each of the two when their partitions have changed hands."""
         await self.place(one, 1)
@@ -129,3 +145,38 @@ async def test_two_that_withdraw_for_each_other_both_wait(group: Group) -> None:
     await asyncio.gather(group.place(lesser, 0), group.place(greater, 1, given_up))
 
     assert await group.after_a_rebalance(lesser, greater) == ["b", "a"]
+
+
+async def place_without_the_id(group: Group, number: int) -> Incarnation:
+    """Placed while the topic's id could not be had; the broker tells it at the next look."""
+    policy = group.policy("a")
+    incarnation = policy._incarnation
+    settings, incarnation._settings = incarnation._settings, KafkaSettings(bootstrap_servers="127.0.0.1:1")
+    await group.place(policy, number)
+    incarnation._settings = settings
+    await incarnation.learn()
+    return incarnation
+
+
+async def test_a_topic_that_was_made_anew_is_refused_also_where_its_id_was_late(group: Group) -> None:
+    """The commit tells which one it is of; without that the new one would be read from the middle."""
+    await group.commit(0, CommitMark("a", "the-old-one"))
+    incarnation = await place_without_the_id(group, 0)
+
+    with pytest.raises(BrokerUnavailable, match="made anew"):
+        incarnation.refuse_wrong()
+
+
+@pytest.mark.parametrize("mark", [None, CommitMark("a")])
+async def test_commits_that_name_no_topic_are_of_the_one_that_is_seen_first(
+    group: Group, mark: CommitMark | None
+) -> None:
+    """There is nothing to compare it with."""
+    if mark is not None:
+        await group.commit(0, mark)
+    # of a partition that is not ours
+    await group.commit(1, CommitMark("a", "the-old-one"))
+    incarnation = await place_without_the_id(group, 0)
+
+    incarnation.refuse_wrong()
+    assert incarnation.placed is not None

@@ -294,6 +294,20 @@ def test_what_a_dead_worker_counted_stays_counted() -> None:
     assert f"{MetricName.WORKER_RESTARTS} 1.0" in text
 
 
+def test_a_worker_that_is_started_again_resets_no_counter() -> None:
+    """Its zeros are added to what the one before it had counted."""
+    before, crew = Metrics(), CrewMetrics()
+    before.observe(VerdictPublished("id", "error", "timeout", 0.2))
+    crew.totals.update(1, list(before.registry.collect()))
+    crew.totals.end(1)
+    crew.totals.update(1, list(Metrics().registry.collect()))
+    text = crew.page().decode()
+
+    assert f'{MetricName.DEAD_LETTERS}{{reason="timeout"}} 1.0' in text
+    assert f'{MetricName.DEAD_LETTERS}{{reason="permanent"}} 0.0' in text
+    assert f'{MetricName.EVENTS}{{status="success"}} 0.0' in text
+
+
 def test_one_worker_shows_the_same_page_as_a_service_alone() -> None:
     """Dashboards do not care how many processes there are."""
     metrics, crew = Metrics(), CrewMetrics()
