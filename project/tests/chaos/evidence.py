@@ -159,6 +159,8 @@ class Evidence:
     sizes: list[Size] = field(default_factory=list)
     errors: list[ErrorLine] = field(default_factory=list)
     claims: dict[str, int] = field(default_factory=dict)
+    stalls: list[tuple[float, float, str]] = field(default_factory=list)
+    """From, to, and of what: machine or disk. Older evidence has none."""
     """How many owners the ledger counted for a run that ended as a crash loop."""
     max_claims: int = 5
     lease_s: float = 2.0

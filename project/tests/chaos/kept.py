@@ -54,7 +54,8 @@ def kept(folder: Path) -> Evidence:
     for name, kind in _KINDS.items():
         known[name] = [kind(**_as_it_was(each)) for each in known[name]]
     known["acknowledged"] = {(partition, offset) for partition, offset in known["acknowledged"]}
-    known["outages"] = [(since, until, what) for since, until, what in known["outages"]]
+    for name in ("outages", "stalls"):
+        known[name] = [(since, until, what) for since, until, what in known.get(name, ())]
     return Evidence(**known)
 
 

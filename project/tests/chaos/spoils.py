@@ -318,6 +318,26 @@ def _a_session_expires_beside_a_kill(evidence: Evidence) -> None:
     evidence.errors.append(librarys(EXPIRED, at=104.0))
 
 
+def _a_session_expires_long_after_a_stall(evidence: Evidence) -> None:
+    evidence.stalls.append((99.5, 102.9, "machine"))
+    evidence.errors.append(librarys(EXPIRED))
+
+
+def _a_session_expires_before_a_stall(evidence: Evidence) -> None:
+    evidence.stalls.append((108.1, 111.0, "disk"))
+    evidence.errors.append(librarys(EXPIRED))
+
+
+def _another_line_of_the_library_after_a_stall(evidence: Evidence) -> None:
+    evidence.stalls.append((104.0, 107.9, "machine"))
+    evidence.errors.append(librarys(STALE))
+
+
+def _an_error_of_ours_after_a_stall(evidence: Evidence) -> None:
+    evidence.stalls.append((104.0, 107.9, "machine"))
+    evidence.errors.append(ErrorLine("w2", 108.0, "langgraph_integration.engine", EXPIRED))
+
+
 def a_commit_fails(evidence: Evidence, line: str) -> None:
     """The last move of a partition is the start of w2 at 103.0."""
     evidence.processes[1] = replace(evidence.processes[1], ended=130.0, asked_at=129.9)
@@ -403,6 +423,10 @@ WRONG: list[tuple[str, Spoil]] = [
     ("I6", _an_error_is_logged),
     ("I6", _a_session_expires_in_calm),
     ("I6", _a_session_expires_beside_a_kill),
+    ("I6", _a_session_expires_long_after_a_stall),
+    ("I6", _a_session_expires_before_a_stall),
+    ("I6", _another_line_of_the_library_after_a_stall),
+    ("I6", _an_error_of_ours_after_a_stall),
     ("I6", _a_member_is_forgotten_in_calm),
     ("I6", _a_commit_of_no_generation_in_calm),
     ("I6", _a_node_is_not_known_in_calm),

@@ -75,6 +75,22 @@ def test_the_report_tells_and_shows_the_take_overs() -> None:
 
 def test_quantiles_are_values_that_were_seen() -> None:
     """The 95th of a hundred; nothing of nothing."""
+def test_the_report_tells_of_stalls() -> None:
+    """How many, and how long."""
+    evidence = good_run()
+    assert "| stalls | none |" in Summary.of(SETTINGS, evidence, judge(evidence), 0.0).text()
+
+    evidence.stalls += [(101.0, 103.5, "disk"), (105.0, 106.2, "machine"), (107.0, 108.1, "disk")]
+    summary = Summary.of(SETTINGS, evidence, judge(evidence), 0.0)
+
+    assert (summary.stalls, summary.stalled_s, summary.longest_stall_s) == (
+        {"disk": 2, "machine": 1},
+        4.8,
+        2.5,
+    )
+    assert "| stalls | 2 of the disk, 1 of the machine; 4.8 s, the longest 2.5 s |" in summary.text()
+
+
     hundred = [float(number) for number in range(100, 0, -1)]
 
     assert [quantile(hundred, share) for share in (0.5, 0.95, 1.0)] == [50.0, 95.0, 100.0]
@@ -85,6 +101,7 @@ def _everything(evidence: Evidence) -> Evidence:
     evidence.outages.append((50.0, 51.0, "store"))
     evidence.processes[1] = replace(evidence.processes[1], pauses=((104.0, 104.1),))
     evidence.asks[0] = replace(evidence.asks[0], lasts={"a": 0.5})
+    evidence.stalls.append((60.0, 61.5, "disk"))
     evidence.claims[DEADLY] = 3
     return evidence
 
