@@ -61,8 +61,9 @@ def kept(folder: Path) -> Evidence:
 
 def _as_it_was(values: dict[str, Any]) -> dict[str, Any]:
     """JSON knows neither tuples nor numbers as keys."""
-    if "path" in values:
-        values["path"] = tuple(values["path"])
+    for name in ("path", "tokens"):
+        if values.get(name) is not None:
+            values[name] = tuple(values[name])
     if "pauses" in values:
         values["pauses"] = tuple((since, until) for since, until in values["pauses"])
     for name in ("committed", "ends"):

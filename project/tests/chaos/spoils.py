@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.chaos.evidence import Ask, ErrorLine, Evidence, Process, Sample, Settled, Step
-from tests.chaos.good_run import BAD, DEADLY, GOOD, answer, letter, steps
+from tests.chaos.good_run import BAD, DEADLY, GOOD, answer, letter, steps, token
 
 Spoil = Callable[[Evidence], None]
 
@@ -37,6 +37,24 @@ def _a_success_with_a_letter(evidence: Evidence) -> None:
 
 def _a_state_of_two_runs(evidence: Evidence) -> None:
     evidence.answers[0] = replace(evidence.answers[0], path=("a", "a", "b", "c"))
+
+
+def _two_answers_have_each_others_states(evidence: Evidence) -> None:
+    one, other = evidence.answers[0], evidence.answers[2]
+    evidence.answers[0] = replace(one, tokens=other.tokens)
+    evidence.answers[2] = replace(other, tokens=one.tokens)
+
+
+def _one_node_ran_for_another_event(evidence: Evidence) -> None:
+    evidence.answers[0] = replace(evidence.answers[0], tokens=(token(GOOD), token(DEADLY), token(GOOD)))
+
+
+def _the_payload_that_was_refused_is_answered(evidence: Evidence) -> None:
+    evidence.answers[0] = replace(evidence.answers[0], tokens=(token("other payload"),) * 3)
+
+
+def _a_state_without_tokens(evidence: Evidence) -> None:
+    evidence.answers[0] = replace(evidence.answers[0], tokens=())
 
 
 def _a_good_one_ends_as_an_error(evidence: Evidence) -> None:
@@ -374,6 +392,10 @@ WRONG: list[tuple[str, Spoil]] = [
     ("I1", _an_error_without_its_letter),
     ("I1", _a_success_with_a_letter),
     ("I1", _a_state_of_two_runs),
+    ("I1", _two_answers_have_each_others_states),
+    ("I1", _one_node_ran_for_another_event),
+    ("I1", _the_payload_that_was_refused_is_answered),
+    ("I1", _a_state_without_tokens),
     ("I1", _a_good_one_ends_as_an_error),
     ("I1", a_crash_loop_without_crashes),
     ("I1", _a_crash_loop_after_one_crash),

@@ -183,6 +183,18 @@ def test_a_session_may_expire_in_a_stall_of_the_machine(what: str, ended: float,
     assert len(judge(evidence)["I6"]) == errors
 
 
+def test_a_state_may_be_of_the_payload_that_came_second() -> None:
+    """The other one was refused then, because nobody had the first yet."""
+    evidence = good_run()
+    first, conflict = evidence.asks[0], evidence.asks[3]
+    evidence.asks[0] = replace(first, role="conflict", token=conflict.token)
+    evidence.asks[3] = replace(conflict, role="first", token=first.token)
+    assert len(judge(evidence)["I1"]) == 1
+
+    evidence.answers[0] = replace(evidence.answers[0], tokens=(str(conflict.token),) * 3)
+    assert judge(evidence)["I1"] == []
+
+
 @pytest.mark.parametrize("line", [PASSED_OVER, UNKNOWN])
 def test_a_commit_may_be_of_a_generation_that_is_over(line: str) -> None:
     """Somebody came, and the group has another one, perhaps without this member."""
