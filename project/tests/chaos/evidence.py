@@ -30,6 +30,8 @@ class Ask:
     kind: Kind | None = None
     lasts: Mapping[str, float] = field(default_factory=dict)
     """How long its recipe makes each node last; nothing for a record without one."""
+    token: str | None = None
+    """What each node that runs for it says of its thread and its input; None in older evidence, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Answer:
     time: float
     path: tuple[str, ...] = ()
     error: str | None = None
+    tokens: tuple[str, ...] | None = None
+    """What its nodes said of their threads and inputs; None in older evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,8 @@ class Evidence:
     processes: list[Process] = field(default_factory=list)
     outages: list[tuple[float, float, str]] = field(default_factory=list)
     """From, to, and of what: broker or store."""
+    stalls: list[tuple[float, float, str]] = field(default_factory=list)
+    """From, to, and of what: machine or disk. Older evidence has none."""
     samples: list[Sample] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
     errors: list[ErrorLine] = field(default_factory=list)

@@ -12,9 +12,13 @@ GOOD, BAD, DEADLY = "good", "bad", "deadly"
 
 def answer(event_id: str, at: float, status: str = "success", attempt: int = 1) -> Answer:
     path = ("a", "b", "c") if status != "error" else ()
-    return Answer(
-        event_id, attempt, status, f"{event_id}/{attempt}/{status}", f"{event_id}-{attempt}", at, path
-    )
+    tokens = tuple(token(event_id) for _ in path)
+    result_id, digest = f"{event_id}/{attempt}/{status}", f"{event_id}-{attempt}"
+    return Answer(event_id, attempt, status, result_id, digest, at, path, tokens=tokens)
+
+
+def token(event_id: str) -> str:
+    return f"token-{event_id}"
 
 
 def letter(event_id: str, at: float, offset: int, reason: str = "permanent") -> Letter:
@@ -41,12 +45,12 @@ def good_run() -> Evidence:
     cut = [*steps(DEADLY, 1, 102.0, "ab")[:3]]
     return Evidence(
         asks=[
-            Ask("first", GOOD, 1, 0, 0, 100.0, "good"),
-            Ask("first", BAD, 1, 0, 1, 100.1, "broken"),
-            Ask("first", DEADLY, 1, 0, 2, 100.2, "good"),
-            Ask("conflict", GOOD, 1, 0, 3, 100.3, "good"),
+            Ask("first", GOOD, 1, 0, 0, 100.0, "good", token=token(GOOD)),
+            Ask("first", BAD, 1, 0, 1, 100.1, "broken", token=token(BAD)),
+            Ask("first", DEADLY, 1, 0, 2, 100.2, "good", token=token(DEADLY)),
+            Ask("conflict", GOOD, 1, 0, 3, 100.3, "good", token=token("other payload")),
             Ask("garbage", None, 1, 0, 4, 100.4),
-            Ask("raised", BAD, 2, 0, 5, 101.5, "broken"),
+            Ask("raised", BAD, 2, 0, 5, 101.5, "broken", token=token(BAD)),
         ],
         acknowledged={(0, offset) for offset in range(6)},
         answers=[

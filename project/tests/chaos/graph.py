@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 
-from tests.chaos.recipes import WAIT_S
+from tests.chaos.recipes import WAIT_S, token_of
 
 HISTORY_VARIABLE = "CHAOS_HISTORY"
 
@@ -40,11 +40,14 @@ class TooManyRequests(Exception):
 
 
 class ChaosState(TypedDict, total=False):
-    """`path` grows by one node a step: whatever runs twice, or from the beginning again, shows in it."""
+    """`path` grows by one node a step: whatever runs twice, or from the beginning again, shows in it; and so
+    does `tokens`, in which each node says whom it took itself to run for.
+    """
 
     recipe: Recipe
     other: float
     path: Annotated[list[str], operator.add]
+    tokens: Annotated[list[str], operator.add]
     failure: str
 
 
@@ -56,6 +59,7 @@ class Node:
         self.recipe = state["recipe"]
         self.event_id = str(config["configurable"]["thread_id"])
         self.epoch = int(config["configurable"].get("lease_epoch", 0))
+        self.token = token_of(self.event_id, state)
         self.seconds = self.recipe["seconds"][name]
         self.note("start")
 
@@ -92,7 +96,8 @@ class Node:
     def result(self) -> dict[str, Any]:
         self.note("end")
         says_no = self.recipe["kind"] == "failing" and self.name == "c"
-        return {"path": [self.name]} | ({"failure": "the answer is no"} if says_no else {})
+        state: dict[str, Any] = {"path": [self.name], "tokens": [self.token]}
+        return state | ({"failure": "the answer is no"} if says_no else {})
 
     def _tries(self) -> int:
         """How often this run has come here, this time included; kept through crashes."""

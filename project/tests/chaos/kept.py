@@ -54,14 +54,16 @@ def kept(folder: Path) -> Evidence:
     for name, kind in _KINDS.items():
         known[name] = [kind(**_as_it_was(each)) for each in known[name]]
     known["acknowledged"] = {(partition, offset) for partition, offset in known["acknowledged"]}
-    known["outages"] = [(since, until, what) for since, until, what in known["outages"]]
+    for name in ("outages", "stalls"):
+        known[name] = [(since, until, what) for since, until, what in known.get(name, ())]
     return Evidence(**known)
 
 
 def _as_it_was(values: dict[str, Any]) -> dict[str, Any]:
     """JSON knows neither tuples nor numbers as keys."""
-    if "path" in values:
-        values["path"] = tuple(values["path"])
+    for name in ("path", "tokens"):
+        if values.get(name) is not None:
+            values[name] = tuple(values[name])
     if "pauses" in values:
         values["pauses"] = tuple((since, until) for since, until in values["pauses"])
     for name in ("committed", "ends"):

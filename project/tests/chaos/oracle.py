@@ -27,6 +27,9 @@ GROWTH = 32 * 2**20
 AFTER_OUTAGE_S = 10.0
 """How long after the broker is back, or a stopped process goes on, a client's library may complain."""
 
+GRACE_S = 3.0
+"""How much longer ago than a session a stall may be: a heartbeat that it cut off has its own time to fail."""
+
 STOP_S, START_S = 12.0, 2.0
 """How long a stop looks for a broker that is away, and how long a start takes to install its handlers."""
 
@@ -121,7 +124,7 @@ def _could_not_start(process: Process, evidence: Evidence) -> bool:
 
 def no_unexpected_error(evidence: Evidence) -> Iterator[str]:
     """I6: no line at ERROR in any log, but those of the Kafka library that what was done to its broker, its
-    process or its group explains, and of a start without broker or database.
+    process or its group explains, or that the machine stood still; and of a start without broker or database.
     """
     lags = evidence.lags()
     for line in evidence.errors:
@@ -145,6 +148,8 @@ def _is_the_librarys(line: ErrorLine, broker_away: bool, evidence: Evidence, lag
         return False
     if broker_away or _stood_still(line, evidence, lags):
         return True
+    if line.logger == "aiokafka.consumer.group_coordinator" and "Heartbeat session expired" in line.text:
+        return _was_stalled(line, evidence)
     if "OffsetCommit failed" in line.text:
         # of a generation that is over, or of a member that was too slow to join the next one
         return _moved(line.time, evidence)
@@ -159,6 +164,12 @@ def _stood_still(line: ErrorLine, evidence: Evidence, lags: _Lags) -> bool:
         if process.name == line.worker
         for since, until in [*process.pauses, *lags.get(process.pid, ())]
     )
+
+
+def _was_stalled(line: ErrorLine, evidence: Evidence) -> bool:
+    """Whether the machine stood still in the session before the line. A lease is as long as a session."""
+    since_when = line.time - evidence.lease_s - GRACE_S
+    return any(since <= line.time and until >= since_when for since, until, _ in evidence.stalls)
 
 
 def _is_stopping(line: ErrorLine, evidence: Evidence) -> bool:

@@ -27,6 +27,7 @@ from tests.chaos.nursery import Life
 from tests.chaos.recipes import planned
 from tests.chaos.records import asks_on
 from tests.chaos.settings import RunSettings
+from tests.chaos.stalls import Ticker, synced_byte
 from tests.chaos.stores import HurtableStore, running_store
 from tests.chaos.witness import CommitWatcher, TopicWatcher, answer_of, letter_of
 from tests.chaos.zygote import STATS_VARIABLE
@@ -76,6 +77,8 @@ class Run:
             TopicWatcher(servers, RESULTS, self._take_answer),
             TopicWatcher(servers, LETTERS, self._take_letter),
         ]
+        self.ticker = Ticker(synced_byte(self.folder / "tick"))
+        stack.callback(self.ticker.end)
         self.crew = Crew(self.folder, self._environment(), settings.names, static=settings.static)
         stack.callback(self.crew.close)
         self.at_work = AtWork(self.history)
@@ -95,6 +98,7 @@ class Run:
 
     def carry_out(self) -> Evidence:
         """The evidence, after the schedule is over and everything has come to rest or the time was up."""
+        self.ticker.start()
         for watcher in self.watchers:
             watcher.start()
         self.commits.start()
@@ -113,6 +117,7 @@ class Run:
         for watcher in self.watchers:
             watcher.end()
         self.commits.end()
+        self.ticker.end()
         evidence = self._evidence()
         keep(evidence, self.folder)
         return evidence
@@ -197,6 +202,7 @@ class Run:
             settled=settled,
             processes=[_process(life) for life in lives],
             outages=self.outages,
+            stalls=self.ticker.stalls,
             samples=self.commits.samples,
             sizes=[Size(who(line), line["time"], line["tasks"], line["rss"]) for line in _lines(self.stats)],
             errors=errors,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Literal
@@ -64,6 +65,12 @@ class Planned:
     event_id: UUID | None = None
     kind: Kind | None = None
     attempt: int = 1
+
+
+def token_of(event_id: str, data: Mapping[str, Any]) -> str:
+    """Stands for an event and its input: of no two payloads is it the same, not even of one event."""
+    text = json.dumps([event_id, data["recipe"], data.get("other")], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def planned(seed: int, *, deadly: float = 1.0) -> Iterator[Planned]:

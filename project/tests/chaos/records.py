@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import Message
 
 from tests.chaos.evidence import Ask
-from tests.chaos.recipes import Kind, Role
+from tests.chaos.recipes import Kind, Role, token_of
 from tests.chaos.witness import TopicWatcher, appended_at
 from workflow_events.headers import RecordHeaders
 
@@ -35,6 +35,7 @@ def asks_on(bootstrap_servers: str, topic: str, journal: Sequence[dict[str, Any]
                 appended_at(message),
                 kind,
                 _lasts(message),
+                _token(message),
             )
         )
 
@@ -56,6 +57,11 @@ def _data(message: Message) -> dict[str, Any] | None:
 def _lasts(message: Message) -> Mapping[str, float]:
     recipe = (_data(message) or {}).get("recipe")
     return recipe["seconds"] if recipe else {}
+
+
+def _token(message: Message) -> str | None:
+    data, key = _data(message) or {}, message.key()
+    return token_of(key.decode(), data) if key and "recipe" in data else None
 
 
 def _guess(message: Message) -> tuple[Role, Kind | None]:

@@ -41,6 +41,10 @@ class Summary:
     pauses: int
     leaves: int
     outages: Mapping[str, int]
+    stalls: Mapping[str, int]
+    """How often the machine stood still, or its disk."""
+    stalled_s: float
+    longest_stall_s: float
     executions: int
     repeated_executions: int
     repeated_answers: int
@@ -68,6 +72,7 @@ class Summary:
         runs, marks = evidence.steps_by_event(), evidence.settled_by_event()
         taken = recoveries(evidence)
         calm = [each for each in taken if not each.disturbed]
+        stalled = [until - since for since, until, _ in evidence.stalls]
         return cls(
             command=settings.command(),
             store=settings.store,
@@ -83,6 +88,9 @@ class Summary:
             pauses=sum(len(each.pauses) for each in evidence.processes),
             leaves=sum(each.asked_to_end for each in evidence.processes) - settings.workers,
             outages=dict(Counter(what for _, _, what in evidence.outages)),
+            stalls=dict(Counter(what for _, _, what in evidence.stalls)),
+            stalled_s=round(sum(stalled), 2),
+            longest_stall_s=round(max(stalled, default=0.0), 2),
             executions=sum(starts.values()),
             repeated_executions=sum(count - 1 for count in starts.values()),
             repeated_answers=sum(count - 1 for count in copies.values()),
@@ -97,7 +105,9 @@ class Summary:
     def text(self) -> str:
         """The page."""
         points = ", ".join(f"{name} {self.by_point.get(name, 0)}" for name in FAULT_POINTS)
-        outages = ", ".join(f"{number} of the {what}" for what, number in self.outages.items()) or "none"
+        outages, stalls = map(_counted, (self.outages, self.stalls))
+        if self.stalls:
+            stalls += f"; {self.stalled_s:.1f} s, the longest {self.longest_stall_s:.1f} s"
         waits, calm = map(_listed, (self.recovery_s, self.calm_recovery_s))
         share = 100 * self.kills_in_flight / max(1, self.kills)
         lines = [
@@ -113,6 +123,7 @@ class Summary:
             f"| of them at a fault point | {points} |",
             f"| SIGSTOPs, leaves | {self.pauses}, {self.leaves} |",
             f"| outages | {outages} |",
+            f"| stalls | {stalls} |",
             f"| node executions, repeated | {self.executions:,}, {self.repeated_executions:,} |",
             f"| repeated results | {self.repeated_answers:,} |",
             f"| largest lag | {self.largest_lag:,} |",
@@ -123,6 +134,10 @@ class Summary:
             "",
         ]
         return "\n".join(lines + findings(self.broken)) + "\n"
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} of the {what}" for what, number in numbers.items()) or "none"
 
 
 def _quantiles(taken: Sequence[Recovery]) -> Mapping[str, float]:

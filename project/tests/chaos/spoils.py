@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.chaos.evidence import Ask, ErrorLine, Evidence, Process, Sample, Settled, Step
-from tests.chaos.good_run import BAD, DEADLY, GOOD, answer, letter, steps
+from tests.chaos.good_run import BAD, DEADLY, GOOD, answer, letter, steps, token
 
 Spoil = Callable[[Evidence], None]
 
@@ -37,6 +37,24 @@ def _a_success_with_a_letter(evidence: Evidence) -> None:
 
 def _a_state_of_two_runs(evidence: Evidence) -> None:
     evidence.answers[0] = replace(evidence.answers[0], path=("a", "a", "b", "c"))
+
+
+def _two_answers_have_each_others_states(evidence: Evidence) -> None:
+    one, other = evidence.answers[0], evidence.answers[2]
+    evidence.answers[0] = replace(one, tokens=other.tokens)
+    evidence.answers[2] = replace(other, tokens=one.tokens)
+
+
+def _one_node_ran_for_another_event(evidence: Evidence) -> None:
+    evidence.answers[0] = replace(evidence.answers[0], tokens=(token(GOOD), token(DEADLY), token(GOOD)))
+
+
+def _the_payload_that_was_refused_is_answered(evidence: Evidence) -> None:
+    evidence.answers[0] = replace(evidence.answers[0], tokens=(token("other payload"),) * 3)
+
+
+def _a_state_without_tokens(evidence: Evidence) -> None:
+    evidence.answers[0] = replace(evidence.answers[0], tokens=())
 
 
 def _a_good_one_ends_as_an_error(evidence: Evidence) -> None:
@@ -318,6 +336,26 @@ def _a_session_expires_beside_a_kill(evidence: Evidence) -> None:
     evidence.errors.append(librarys(EXPIRED, at=104.0))
 
 
+def _a_session_expires_long_after_a_stall(evidence: Evidence) -> None:
+    evidence.stalls.append((99.5, 102.9, "machine"))
+    evidence.errors.append(librarys(EXPIRED))
+
+
+def _a_session_expires_before_a_stall(evidence: Evidence) -> None:
+    evidence.stalls.append((108.1, 111.0, "disk"))
+    evidence.errors.append(librarys(EXPIRED))
+
+
+def _another_line_of_the_library_after_a_stall(evidence: Evidence) -> None:
+    evidence.stalls.append((104.0, 107.9, "machine"))
+    evidence.errors.append(librarys(STALE))
+
+
+def _an_error_of_ours_after_a_stall(evidence: Evidence) -> None:
+    evidence.stalls.append((104.0, 107.9, "machine"))
+    evidence.errors.append(ErrorLine("w2", 108.0, "langgraph_integration.engine", EXPIRED))
+
+
 def a_commit_fails(evidence: Evidence, line: str) -> None:
     """The last move of a partition is the start of w2 at 103.0."""
     evidence.processes[1] = replace(evidence.processes[1], ended=130.0, asked_at=129.9)
@@ -354,6 +392,10 @@ WRONG: list[tuple[str, Spoil]] = [
     ("I1", _an_error_without_its_letter),
     ("I1", _a_success_with_a_letter),
     ("I1", _a_state_of_two_runs),
+    ("I1", _two_answers_have_each_others_states),
+    ("I1", _one_node_ran_for_another_event),
+    ("I1", _the_payload_that_was_refused_is_answered),
+    ("I1", _a_state_without_tokens),
     ("I1", _a_good_one_ends_as_an_error),
     ("I1", a_crash_loop_without_crashes),
     ("I1", _a_crash_loop_after_one_crash),
@@ -403,6 +445,10 @@ WRONG: list[tuple[str, Spoil]] = [
     ("I6", _an_error_is_logged),
     ("I6", _a_session_expires_in_calm),
     ("I6", _a_session_expires_beside_a_kill),
+    ("I6", _a_session_expires_long_after_a_stall),
+    ("I6", _a_session_expires_before_a_stall),
+    ("I6", _another_line_of_the_library_after_a_stall),
+    ("I6", _an_error_of_ours_after_a_stall),
     ("I6", _a_member_is_forgotten_in_calm),
     ("I6", _a_commit_of_no_generation_in_calm),
     ("I6", _a_node_is_not_known_in_calm),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from typing import get_args
 
 from langgraph_integration.pipeline.attempts import PERSISTED_WAIT_S
 from langgraph_integration.retry import RetryConfig, is_transient_error, wait_before_retry
 from tests.chaos.graph import TooManyRequests
-from tests.chaos.recipes import WAIT_S, Kind, planned
+from tests.chaos.recipes import WAIT_S, Kind, planned, token_of
 
 
 def test_a_node_that_is_told_to_wait_waits_long_enough_to_have_it_written_down() -> None:
@@ -25,3 +26,18 @@ def test_each_kind_of_run_is_among_the_records() -> None:
 
     assert 0.005 < kinds.count("told-to-wait") / len(kinds) < 0.012
     assert set(kinds) == set(get_args(Kind))
+
+
+def test_the_token_tells_every_payload_from_every_other() -> None:
+    """Also the two of one event; an ask that is repeated has that of the first."""
+    payloads: dict[str, set[str]] = {}
+    for each in islice(planned(7), 2_000):
+        if each.kind is not None:
+            data = json.loads(each.value)["payload"]["data"]
+            payloads.setdefault(token_of(str(each.event_id), data), set()).add(
+                f"{each.event_id} {data.get('other')}"
+            )
+
+    assert len(payloads) > 1_000
+    assert all(len(found) == 1 for found in payloads.values())
+    assert len(set.union(*payloads.values())) == len(payloads)

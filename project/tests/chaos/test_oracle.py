@@ -172,6 +172,29 @@ def test_what_the_library_puts_right_by_itself_is_no_error_of_ours(
         assert len(judge(evidence)["I6"]) == errors
 
 
+@pytest.mark.parametrize("what", ["machine", "disk"])
+@pytest.mark.parametrize(("ended", "errors"), [(107.9, 0), (103.1, 0), (102.9, 1)])
+def test_a_session_may_expire_in_a_stall_of_the_machine(what: str, ended: float, errors: int) -> None:
+    """A session of 2 s before the line at 108.0, and 3 s of grace."""
+    evidence = good_run()
+    evidence.stalls.append((ended - 2.0, ended, what))
+    evidence.errors.append(librarys(EXPIRED))
+
+    assert len(judge(evidence)["I6"]) == errors
+
+
+def test_a_state_may_be_of_the_payload_that_came_second() -> None:
+    """The other one was refused then, because nobody had the first yet."""
+    evidence = good_run()
+    first, conflict = evidence.asks[0], evidence.asks[3]
+    evidence.asks[0] = replace(first, role="conflict", token=conflict.token)
+    evidence.asks[3] = replace(conflict, role="first", token=first.token)
+    assert len(judge(evidence)["I1"]) == 1
+
+    evidence.answers[0] = replace(evidence.answers[0], tokens=(str(conflict.token),) * 3)
+    assert judge(evidence)["I1"] == []
+
+
 @pytest.mark.parametrize("line", [PASSED_OVER, UNKNOWN])
 def test_a_commit_may_be_of_a_generation_that_is_over(line: str) -> None:
     """Somebody came, and the group has another one, perhaps without this member."""

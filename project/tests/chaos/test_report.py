@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from tests.chaos.__main__ import told
 from tests.chaos.evidence import Evidence, Process, Settled, Step
 from tests.chaos.good_run import DEADLY, GOOD, good_run
 from tests.chaos.judge import main
-from tests.chaos.kept import keep, kept
+from tests.chaos.kept import NAME, keep, kept
 from tests.chaos.long import compress
 from tests.chaos.nemesis import MOODS
 from tests.chaos.oracle import judge
@@ -73,6 +75,22 @@ def test_the_report_tells_and_shows_the_take_overs() -> None:
     assert f"<title>{DEADLY} taken over, 2.8 s after the kill</title>" in timeline(evidence)
 
 
+def test_the_report_tells_of_stalls() -> None:
+    """How many, and how long."""
+    evidence = good_run()
+    assert "| stalls | none |" in Summary.of(SETTINGS, evidence, judge(evidence), 0.0).text()
+
+    evidence.stalls += [(101.0, 103.5, "disk"), (105.0, 106.2, "machine"), (107.0, 108.1, "disk")]
+    summary = Summary.of(SETTINGS, evidence, judge(evidence), 0.0)
+
+    assert (summary.stalls, summary.stalled_s, summary.longest_stall_s) == (
+        {"disk": 2, "machine": 1},
+        4.8,
+        2.5,
+    )
+    assert "| stalls | 2 of the disk, 1 of the machine; 4.8 s, the longest 2.5 s |" in summary.text()
+
+
 def test_quantiles_are_values_that_were_seen() -> None:
     """The 95th of a hundred; nothing of nothing."""
     hundred = [float(number) for number in range(100, 0, -1)]
@@ -83,6 +101,7 @@ def test_quantiles_are_values_that_were_seen() -> None:
 
 def _everything(evidence: Evidence) -> Evidence:
     evidence.outages.append((50.0, 51.0, "store"))
+    evidence.stalls.append((60.0, 61.5, "disk"))
     evidence.processes[1] = replace(evidence.processes[1], pauses=((104.0, 104.1),))
     evidence.asks[0] = replace(evidence.asks[0], lasts={"a": 0.5})
     evidence.claims[DEADLY] = 3
@@ -96,6 +115,21 @@ def test_kept_evidence_is_the_same_when_it_is_read_again(tmp_path: Path) -> None
     compress(tmp_path)
 
     assert kept(tmp_path) == evidence
+
+
+def test_evidence_of_before_stalls_and_tokens_can_still_be_judged(tmp_path: Path) -> None:
+    """It is judged without what it does not have."""
+    keep(good_run(), tmp_path)
+    with gzip.open(tmp_path / NAME, "rt") as file:
+        known = json.load(file)
+    del known["stalls"]
+    for each in (*known["asks"], *known["answers"]):
+        each.pop("token", None)
+        each.pop("tokens", None)
+    with gzip.open(tmp_path / NAME, "wt") as file:
+        json.dump(known, file)
+
+    assert not any(judge(kept(tmp_path)).values())
 
 
 def test_a_folder_can_be_judged_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ def one_verdict(evidence: Evidence) -> Iterator[str]:
         mine, own = answers.get(event_id, []), letters.get(event_id, [])
         yield from _unanswered(event_id, asks, mine, own)
         yield from _verdicts_of(event_id, asks, mine, own)
+        yield from _states_of_others(event_id, asks, mine, own)
         for answer in mine:
             yield from _wrong_ending(event_id, answer, asks[0], own)
             if _is_crash_loop(answer, own) and asks[0].kind not in ("crash-loop", "deadly"):
@@ -70,6 +71,19 @@ def _verdicts_of(
     for letter in letters:
         if letter.reason != "conflict" and letter.attempt not in errors:
             yield f"{event_id}: a dead letter ({letter.reason}) for {letter.attempt} without its error"
+
+
+def _states_of_others(
+    event_id: str, asks: Sequence[Ask], answers: Sequence[Answer], letters: Sequence[Letter]
+) -> Iterator[str]:
+    """Each node has run for this event, with the payload that was not refused."""
+    refused = refusals(asks, letters)
+    tokens = {ask.token for ask in asks if (ask.partition, ask.offset) not in refused and ask.token}
+    own = {(token,) * len(NODES) for token in tokens}
+    for answer in answers:
+        told = answer.status in ("success", "failure") and answer.tokens is not None
+        if told and own and answer.tokens not in own:
+            yield f"{event_id}: the state is not of its payload: {answer.tokens}, and not {sorted(tokens)}"
 
 
 def _wrong_ending(event_id: str, answer: Answer, first: Ask, letters: Sequence[Letter]) -> Iterator[str]:

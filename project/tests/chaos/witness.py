@@ -138,6 +138,7 @@ def answer_of(message: Message) -> Answer:
         time=appended_at(message),
         path=tuple(record["result"].get("path", ())),
         error=record["error"],
+        tokens=tuple(record["result"].get("tokens", ())),
     )
 
 
