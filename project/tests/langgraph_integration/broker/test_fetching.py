@@ -51,10 +51,11 @@ async def test_a_batch_that_rotted_takes_nothing_of_other_partitions_with_it(bro
         assert isinstance(source, KafkaEventSource)
         client = source._running_client
         await source.pause([Partition(harness.topic, 1)])
-        await harness.write(Raw(b"good"), Raw(b"rotten", partition=1))
-        _rot(harness.topic, 1)
-        # the good one first, both before anybody takes them
+        # the good one first, both before anybody takes them; a fetch from before the pause has ended by then
+        await harness.write(Raw(b"good"))
         await wait_until(lambda: len(client._fetcher._records) == 1, 20, "the good one to be fetched")
+        await harness.write(Raw(b"rotten", partition=1))
+        _rot(harness.topic, 1)
         await source.resume([Partition(harness.topic, 1)])
         await wait_until(lambda: len(client._fetcher._records) == 2, 20, "both to be fetched")
         with pytest.raises(BrokerUnavailable, match="CRC"):
