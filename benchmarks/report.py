@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -75,8 +76,12 @@ def machine() -> dict[str, str]:
 
 def _build() -> str:
     # a build without profile-guided optimisation is slower by a tenth and more, ours and LangGraph alike
-    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    return "built with optimisations" if optimised else "built without --enable-optimizations"
+    if "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""):
+        return "built with optimisations"
+    if sys.base_prefix == "/usr":
+        # Debian profiles its build, and names no such argument
+        return "the system's own"
+    return "built without --enable-optimizations"
 
 
 def _peers() -> str:
