@@ -124,7 +124,7 @@ GUARDS = (
         f"{_PIPELINE}/outbox.py",
         ('            await self._gate.insist("publish", send)\n        except',),
         (
-            "            await self._send(key, verdict)\n"
+            "            await parcel.send()\n"
             "        except BrokerUnavailable:\n"
             "            return verdict\n"
             "        except",

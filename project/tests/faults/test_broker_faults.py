@@ -77,7 +77,7 @@ def test_row_03_the_broker_is_killed_while_every_slot_is_taken(
     assert "no answer for" in reason
     assert taken == 1
     wait_until_sync(lambda: _lag(worker) == 0, 90, "all to be settled")
-    assert worker.page("/readyz")[0] == 200
+    wait_until_sync(lambda: worker.page("/readyz")[0] == 200, 20, "the worker to be ready again")
 
 
 def _lag(worker: Worker) -> int:
