@@ -24,8 +24,6 @@ _LONG_RUNS = {
 }
 
 _EMPTY = Task(graph="one", state="sqlite:")
-
-
 _REST_S = 0.2  # of processor time in a second
 
 

@@ -51,6 +51,20 @@ class ChaosState(TypedDict, total=False):
     failure: str
 
 
+def note_step(node: str, what: What, config: RunnableConfig) -> None:
+    """One line of the history with one write: whole or not there, whoever is killed."""
+    conf = config["configurable"]
+    line = {
+        "event": str(conf["thread_id"]),
+        "node": node,
+        "what": what,
+        "epoch": int(conf.get("lease_epoch", 0)),
+        "pid": os.getpid(),
+        "time": time.time(),
+    }
+    os.write(_history(), json.dumps(line).encode() + b"\n")
+
+
 class Node:
     """One execution of one node."""
 
@@ -58,22 +72,13 @@ class Node:
         self.name = name
         self.recipe = state["recipe"]
         self.event_id = str(config["configurable"]["thread_id"])
-        self.epoch = int(config["configurable"].get("lease_epoch", 0))
+        self._config = config
         self.token = token_of(self.event_id, state)
         self.seconds = self.recipe["seconds"][name]
         self.note("start")
 
     def note(self, what: What) -> None:
-        """One line with one write: whole or not there, whoever is killed."""
-        line = {
-            "event": self.event_id,
-            "node": self.name,
-            "what": what,
-            "epoch": self.epoch,
-            "pid": os.getpid(),
-            "time": time.time(),
-        }
-        os.write(_history(), json.dumps(line).encode() + b"\n")
+        note_step(self.name, what, self._config)
 
     def misbehave(self) -> None:
         """What the recipe has for this node, half-way through it."""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import operator
-import os
-import time
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -14,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from tests.chaos.graph import HISTORY_VARIABLE
+from tests.chaos.graph import note_step
 from tests.support import wait_until
 
 PACKETS = 3
@@ -34,31 +30,13 @@ class Order(TypedDict, total=False):
 def _named(name: str) -> Any:  # LangGraph wants a parameter named state, which Callable cannot say
     async def node(state: Order, config: RunnableConfig) -> Order:
         me = f"{name}-{state['number']}" if name == "packet" else name
-        _note(me, "start", config)
+        note_step(me, "start", config)
         if state.get("waits_in") == me:
             await wait_until(lambda: Path(state["waits_for"]).exists(), 600, "the file")
-        _note(me, "end", config)
+        note_step(me, "end", config)
         return {"path": [me]}
 
     return node
-
-
-def _note(name: str, what: str, config: RunnableConfig) -> None:
-    conf = config["configurable"]
-    line = {
-        "event": str(conf["thread_id"]),
-        "node": name,
-        "what": what,
-        "epoch": int(conf.get("lease_epoch", 0)),
-        "pid": os.getpid(),
-        "time": time.time(),
-    }
-    os.write(_history(), json.dumps(line).encode() + b"\n")
-
-
-@cache
-def _history() -> int:
-    return os.open(os.environ[HISTORY_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 
 async def _join(state: Order) -> Order:

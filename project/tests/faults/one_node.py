@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import time
-from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 
-from tests.chaos.graph import HISTORY_VARIABLE
+from tests.chaos.graph import note_step
 from tests.support import wait_until
 
 
@@ -30,15 +26,7 @@ class Order(TypedDict, total=False):
 
 async def work(state: Order, config: RunnableConfig) -> Order:
     """Note the execution, then do as told."""
-    line = {
-        "event": str(config["configurable"]["thread_id"]),
-        "node": "work",
-        "what": "start",
-        "epoch": int(config["configurable"].get("lease_epoch", 0)),
-        "pid": os.getpid(),
-        "time": time.time(),
-    }
-    os.write(_history(), json.dumps(line).encode() + b"\n")
+    note_step("work", "start", config)
     if _there(state.get("broken_while")):
         await asyncio.sleep(state.get("fails_after", 0))
         raise ValueError("this release cannot do that")
@@ -49,11 +37,6 @@ async def work(state: Order, config: RunnableConfig) -> Order:
 
 def _there(path: str | None) -> bool:
     return path is not None and Path(path).exists()
-
-
-@cache
-def _history() -> int:
-    return os.open(os.environ[HISTORY_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 
 _builder = StateGraph(Order)

@@ -19,18 +19,12 @@ pytestmark = [pytest.mark.apache, pytest.mark.slow]
 _GRAPHS = str(Path(__file__).with_name("branches.json"))
 
 
-@pytest.mark.parametrize("store", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 @pytest.mark.parametrize("slow", ["right", "packet-1", "y"])
 def test_killed_while_one_task_of_several_is_left(
-    make_bench: Callable[..., Bench],
-    quick_broker: Broker,
-    store: str,
-    slow: str,
-    request: pytest.FixtureRequest,
+    make_bench: Callable[..., Bench], quick_broker: Broker, state_url: str | None, slow: str
 ) -> None:
     """The branch, the packet or the node of the subgraph that was at work runs again, and no other one."""
-    dsn = request.getfixturevalue("postgres_dsn") if store == "postgres" else None
-    bench = make_bench(quick_broker, state_url=dsn)
+    bench = make_bench(quick_broker, state_url=state_url)
     open_gate = bench.folder / "open"
     # whoever stands before the slow one has to have ended, its siblings too
     before = NODES[: NODES.index(slow)] + (("packet-2",) if slow == "packet-1" else ())
