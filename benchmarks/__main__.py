@@ -62,6 +62,7 @@ def main(arguments: list[str]) -> int:
         console.print("[bold]warming the broker[/]")
         # what comes first would pay for the compiler of the broker's Java
         bench.run(NO_GRAPH, Task(graph="one", count=_WARM_EVENTS, no_graph=True))
+        latency.warm_broker(bench)
         for name in wanted:
             console.print(f"[bold]{name}[/]")
             section = run_workload(name, WORKLOADS[name], bench, settings if name.startswith("A-") else fewer)

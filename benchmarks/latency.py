@@ -18,6 +18,7 @@ from workflow_events.codec import encode
 
 _ASKS = 300
 _WARM = 50
+_WARM_BROKER = 10_000
 _ADDED_S = 0.005
 
 
@@ -61,6 +62,11 @@ def idle_latency(bench: Bench, settings: Settings) -> Section:
     return section
 
 
+def warm_broker(bench: Bench) -> None:
+    """Record after record, each by itself, as results come: batches make the broker's Java compile less."""
+    _echo(bench, _WARM_BROKER)
+
+
 def _quantile(times: list[float], percent: int) -> float:
     return statistics.quantiles(times, n=100, method="inclusive")[percent - 1]
 
@@ -69,12 +75,12 @@ def _task(state: str) -> Task:
     return Task(graph="five", state=state)
 
 
-def _echo(bench: Bench) -> list[float]:
+def _echo(bench: Bench, asks: int = _ASKS) -> list[float]:
     with bench.task(_task("memory:")) as task:
         program = [python(), "-m", "benchmarks.running.echo", task.to_json()]
         with Child(program, task.path / "echo.log") as child:
             child.wait_for((task.path / "ready").exists)
-            return _ask(task)
+            return _ask(task, asks)
 
 
 def _service(bench: Bench, state: str) -> tuple[list[float], tuple[str, str]]:
@@ -84,14 +90,14 @@ def _service(bench: Bench, state: str) -> tuple[list[float], tuple[str, str]]:
         return times, spent(child, task, _WARM + _ASKS, since_cpu_s=used_s)
 
 
-def _ask(task: Task) -> list[float]:
+def _ask(task: Task, asks: int = _ASKS) -> list[float]:
     """The times of so many asks, one after the other, the first few left out."""
     producer = Producer({"bootstrap.servers": task.servers, "linger.ms": 0, "acks": "all"})
     consumer = Consumer({"bootstrap.servers": task.servers, "group.id": "asker", "enable.auto.commit": False})
     partitions = consumer.list_topics(task.results, timeout=10).topics[task.results].partitions
     consumer.assign([TopicPartition(task.results, number, 0) for number in partitions])
     times = []
-    for number in range(_WARM + _ASKS):
+    for number in range(_WARM + asks):
         made = event(number)
         began = time.perf_counter()
         producer.produce(task.events, value=encode(made), key=str(made.event_id))

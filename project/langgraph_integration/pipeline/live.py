@@ -134,6 +134,8 @@ class LiveRun:
         """The verdict stands, or the run was given up."""
         if self._timer is not None:
             self._timer.cancel()
+        # it leads back here: a cycle, which would keep each run and its task until a garbage collection
+        self._context = None
         self.finished.set()
 
     def _stop_if_drained(self) -> None:

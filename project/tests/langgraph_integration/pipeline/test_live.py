@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
+from typing import Any
 
 from langgraph_integration.pipeline.ledger import Lease, Position
 from langgraph_integration.pipeline.live import LiveRun, now_ms
+from tests.langgraph_integration.events import event
+from tests.langgraph_integration.rig import running_rig
 from tests.support import wait_until
+from workflow_events import WorkflowEvent
 from workflow_events.ids import new_event_id
 
 
@@ -53,3 +59,26 @@ async def test_past_its_deadline_no_wait_is_long() -> None:
 
     assert live.deadline_passed()
     live.close()
+
+
+async def test_a_run_that_is_over_is_gone_without_the_garbage_collector() -> None:
+    """A cycle would keep it, its task and its context until a collection, and make these frequent."""
+    seen: list[weakref.ref[LiveRun]] = []
+
+    async def run(asked: WorkflowEvent) -> dict[str, Any]:
+        seen.append(weakref.ref(rig.handler.live[asked.event_id]))
+        return {"answer": 42}
+
+    async with running_rig(run) as rig:
+        gc.disable()
+        try:
+            for _ in range(3):
+                rig.publish(event())
+            await rig.settled()
+            await wait_until(lambda: rig.dispatcher.in_flight == 0)
+        finally:
+            gc.enable()
+        left = [live for live in seen if live() is not None]
+
+    assert len(seen) == 3
+    assert left == []
