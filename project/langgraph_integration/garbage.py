@@ -2,7 +2,7 @@
 
 import gc
 
-_THRESHOLDS = (50_000, 20, 50)
+_THRESHOLDS = (50_000, 8, 50)
 
 
 def hold_garbage() -> None:
